@@ -1,0 +1,1 @@
+//! A deterministic cloud in a box.
