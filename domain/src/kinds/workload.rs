@@ -1,0 +1,303 @@
+//! Containers that run together: a service, a worker, a job or a cron job.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
+use crate::name::{ResourceId, is_label};
+use crate::text::Text;
+
+/// The most replicas of one workload.
+pub const REPLICAS_MAX: u32 = 10_000;
+
+/// The `workload` kind.
+pub struct Workload;
+
+/// How a workload lives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Runs always and answers on its ports.
+    Service,
+    /// Runs always and answers nobody.
+    Worker,
+    /// Runs once for each revision of its spec, to the end.
+    Job,
+    /// Runs at times.
+    Cron {
+        /// Five fields, UTC.
+        schedule: String,
+    },
+}
+
+/// How many replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Always as many.
+    Fixed(u32),
+    /// As many as the load asks for.
+    Auto {
+        /// The fewest.
+        min: u32,
+        /// The most.
+        max: u32,
+        /// The average CPU use aimed at, in percent of the request, 1..=100.
+        cpu_percent: u32,
+    },
+}
+
+/// How a new revision replaces the old.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// A few at a time.
+    #[default]
+    Rolling,
+    /// All down, then all up.
+    Recreate,
+}
+
+/// What is wanted of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// How it lives.
+    pub mode: Mode,
+    /// Where.
+    pub cluster: ResourceId,
+    /// Container name → container.
+    pub containers: BTreeMap<String, Container>,
+    /// Port name → port.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ports: BTreeMap<String, Port>,
+    /// How many replicas.
+    pub scale: Scale,
+    /// How a new revision replaces the old.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// What else must be ready first, such as other workloads or a migration.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<ResourceId>,
+    /// What its identity may use, such as buckets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<ResourceId>,
+    /// Annotations, as the developer wrote them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A port that other workloads reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// The port others connect to.
+    pub port: u16,
+    /// The port inside the container.
+    pub target_port: u16,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+}
+
+/// A transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(clippy::upper_case_acronyms, reason = "the names in Score and Kubernetes")]
+pub enum Protocol {
+    /// TCP.
+    TCP,
+    /// UDP.
+    UDP,
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// The image.
+    pub image: String,
+    /// Overrides the entrypoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<Text>,
+    /// Overrides the arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<Text>,
+    /// The environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, Text>,
+    /// Path → file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, File>,
+    /// Path → mount.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, Mount>,
+    /// The most it may use.
+    #[serde(default, skip_serializing_if = "Quantities::is_empty")]
+    pub limits: Quantities,
+    /// What it is promised.
+    #[serde(default, skip_serializing_if = "Quantities::is_empty")]
+    pub requests: Quantities,
+    /// Restarted when this fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness: Option<Probe>,
+    /// Not sent traffic while this fails.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Probe>,
+    /// Container → the state this one must reach before that one starts (Score: `before`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub before: BTreeMap<String, Readiness>,
+}
+
+/// A state of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Running.
+    Started,
+    /// Its probe succeeds.
+    Healthy,
+    /// Ended without error.
+    Complete,
+}
+
+/// CPU and memory, in Kubernetes' notation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quantities {
+    /// Such as `250m` or `0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    /// Such as `256Mi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+}
+
+impl Quantities {
+    /// Says nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.cpu.is_none() && self.memory.is_none()
+    }
+}
+
+/// A file inside a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// What is in it.
+    pub content: FileContent,
+    /// Access in octal, such as `0644`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// What is in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileContent {
+    /// UTF-8 with references.
+    Text(Text),
+    /// Anything, in base64.
+    Base64(String),
+}
+
+/// A volume inside a container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    /// Which volume: the `source` output of one, or a name that the cluster knows.
+    pub source: Text,
+    /// A path inside the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// No writes.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+/// A question that tells whether a container is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probe {
+    /// A command that ends with 0.
+    Exec(Vec<Text>),
+    /// A GET that answers 2xx or 3xx.
+    Http {
+        /// The path.
+        path: String,
+        /// The port inside the container.
+        port: u16,
+        /// The Host header; the pod's address when none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        /// HTTP or HTTPS.
+        #[serde(default = "http")]
+        scheme: String,
+        /// More headers, in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<(String, String)>,
+    },
+}
+
+fn http() -> String {
+    "HTTP".to_owned()
+}
+
+impl Container {
+    /// Every text in it that may refer to outputs.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        let files = self.files.values().filter_map(|file| match &file.content {
+            FileContent::Text(text) => Some(text),
+            FileContent::Base64(_) => None,
+        });
+        self.variables.values().chain(files).chain(self.volumes.values().map(|mount| &mount.source))
+    }
+}
+
+impl Kind for Workload {
+    const NAME: &'static str = "workload";
+    type Spec = Spec;
+
+    fn validate(spec: &Spec) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        if spec.containers.is_empty() {
+            violations.push(Violation::new("containers", "must hold at least one container"));
+        }
+        for (name, container) in &spec.containers {
+            if !is_label(name) {
+                violations.push(Violation::new(format!("containers.{name}"), "must be a DNS label"));
+            }
+            if container.image.is_empty() || container.image == "." {
+                let hint = format!("no image was supplied: deploy with --image {name}=registry/name@sha256:…");
+                violations.push(Violation::new(format!("containers.{name}.image"), hint));
+            }
+        }
+        let (min, max) = match spec.scale {
+            Scale::Fixed(replicas) => (replicas, replicas),
+            Scale::Auto { min, max, .. } => (min, max),
+        };
+        if min > max || max > REPLICAS_MAX {
+            violations.push(Violation::new("scale", format!("must be min <= max <= {REPLICAS_MAX}")));
+        }
+        violations
+    }
+
+    fn needs(spec: &Spec) -> Vec<Need> {
+        let ready = std::iter::once(&spec.cluster).chain(&spec.after).chain(&spec.grants).cloned().map(Need::ready);
+        let texts = spec.containers.values().flat_map(Container::texts).flat_map(Text::needs);
+        ready.chain(texts).collect()
+    }
+
+    fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
+        OutputDeclaration::plain(&["name", "hostname", "port"])
+    }
+
+    fn change(old: &Spec, new: &Spec) -> Change {
+        let same_mode = std::mem::discriminant(&old.mode) == std::mem::discriminant(&new.mode);
+        if !same_mode {
+            return Change::Replace { why: "mode cannot change in place (Kubernetes: another kind of object)".into() };
+        }
+        Change::forces("cluster", &old.cluster, &new.cluster).unwrap_or_else(|| Change::in_place(old, new))
+    }
+}

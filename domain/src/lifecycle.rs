@@ -1,0 +1,442 @@
+//! The one life that every resource lives.
+//!
+//! ```text
+//!            Declare                RequestDeletion             ObserveGone
+//!   Absent ───────────▶ Live ──────────────────────▶ Deleting ─────────────▶ Gone
+//!                        ▲  Declare: a new incarnation, with a new uid          │
+//!                        └──────────────────────────────────────────────────────┘
+//! ```
+//! *Intents* (declare, revise, pause, protect, request deletion, …) say what is wanted. *Observations* (an action
+//! started, failed or succeeded; ready, unready, blocked, drifted, gone) say what a reconciler saw; each names the
+//! incarnation it is about and is dropped when that one is not the current one: a late word harms nobody.
+//! A kind adds data to this life, never a second life.
+
+mod decide;
+mod evolve;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::decider::{Decider, Rejection};
+use crate::kinds::Spec;
+use crate::name::{Name, ResourceId};
+use crate::text::OutputMap;
+use crate::time::Time;
+
+/// A class at a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassRef {
+    /// Its name, `<type>_<class>`.
+    pub name: Name,
+    /// Its version, from 1.
+    pub version: u64,
+}
+
+/// Why a resource exists, and so when it goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// A deployment's: it goes when the deployment does or no longer declares it.
+    Deployment(Name),
+    /// It goes a grace time after nothing needs it any more. Support services.
+    WhileNeeded,
+    /// It stays until somebody deletes it. Clusters.
+    Kept,
+}
+
+/// The state of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Resource {
+    /// Nothing was ever declared under this name.
+    #[default]
+    Absent,
+    /// Wanted.
+    Live(Body),
+    /// No longer wanted; not yet gone.
+    Deleting(Body, Deletion),
+    /// Gone. The name is free; anything that still carries this uid is to be deleted.
+    Gone(Grave),
+}
+
+/// What is known of the current incarnation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Body {
+    /// Names this incarnation.
+    pub uid: Uuid,
+    /// Counts the revisions of the spec, from 1.
+    pub generation: u64,
+    /// What is wanted.
+    pub spec: Spec,
+    /// The class it was made from.
+    pub class: Option<ClassRef>,
+    /// Why it exists.
+    pub lifetime: Lifetime,
+    /// When this incarnation was declared.
+    pub declared_at: Time,
+    /// When the spec was last revised.
+    pub revised_at: Time,
+    /// Set while Cairn takes no action on it.
+    pub paused: bool,
+    /// Set while deletion is refused.
+    pub protected: bool,
+    /// The last action, as intended and as it went.
+    pub action: Option<Action>,
+    /// The provider's name for it, such as an ARN.
+    pub external: Option<String>,
+    /// What it published.
+    pub outputs: OutputMap,
+    /// Whether it is as wanted.
+    pub readiness: Readiness,
+    /// What it waits for.
+    pub blocker: Option<Blocker>,
+    /// How the world differs though we were done.
+    pub drift: Option<Drift>,
+}
+
+/// Whether a resource is as wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// The generation last seen ready; 0 for never.
+    pub generation: u64,
+    /// Ready now, at `generation`.
+    pub ready: bool,
+    /// Since when it has been so.
+    pub since: Time,
+    /// Why not, when not.
+    pub reason: Option<String>,
+}
+
+/// What a reconciler does to the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActionName {
+    /// Makes it.
+    Create,
+    /// Changes it in place.
+    Update,
+    /// Removes it.
+    Delete,
+}
+
+/// An action: recorded before it is tried (invariant 8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// Which.
+    pub name: ActionName,
+    /// For which generation.
+    pub generation: u64,
+    /// When it was first intended.
+    pub since: Time,
+    /// The provider acknowledged it.
+    pub done: bool,
+    /// How it last failed.
+    pub failure: Option<Failure>,
+}
+
+/// Why an action failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    /// What to do about it.
+    pub class: FailureClass,
+    /// The provider's own words.
+    pub message: String,
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureClass {
+    /// Try again, later and later.
+    Retry,
+    /// Try again, slower: the provider is asking for it.
+    Throttled,
+    /// Only a changed spec or a person can help. Looked at again at every resync.
+    Terminal,
+}
+
+/// What a resource waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Blocker {
+    /// The resource it waits for, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<ResourceId>,
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    pub since: Time,
+}
+
+/// How the world differs from the spec though we were done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drift {
+    /// What differs.
+    pub detail: String,
+    /// Who did it, where the provider can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was seen.
+    pub since: Time,
+}
+
+/// A deletion in progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When it was asked for.
+    pub since: Time,
+    /// Something new will take the name: whoever needs it waits and need not go first.
+    pub replacement: bool,
+}
+
+/// What remains of an incarnation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grave {
+    /// Which incarnation.
+    pub uid: Uuid,
+    /// What it was.
+    pub spec: Spec,
+    /// Whose it was.
+    pub lifetime: Lifetime,
+    /// When it was gone.
+    pub at: Time,
+}
+
+/// Intents and observations. Every one carries its time; observations carry the incarnation they saw.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of the events they lead to")]
+pub enum Command {
+    /// Wants it, as a new incarnation where there is none.
+    Declare {
+        uid: Uuid,
+        spec: Spec,
+        class: Option<ClassRef>,
+        lifetime: Lifetime,
+        protected: bool,
+        at: Time,
+    },
+    /// Wants it otherwise, in place.
+    Revise { spec: Spec, class: Option<ClassRef>, at: Time },
+    /// Takes no action until resumed.
+    Pause { at: Time },
+    /// Takes actions again.
+    Resume { at: Time },
+    /// Refuses deletion, or no longer.
+    Protect { on: bool, at: Time },
+    /// Wants it no longer. `uid` limits it to one incarnation.
+    RequestDeletion { uid: Option<Uuid>, replacement: bool, at: Time },
+    /// Takes the world's difference as wanted: forgets the drift.
+    AcceptDrift { at: Time },
+    /// About to act.
+    StartAction { uid: Uuid, action: ActionName, generation: u64, at: Time },
+    /// The provider acknowledged.
+    RecordSuccess {
+        uid: Uuid,
+        action: ActionName,
+        generation: u64,
+        external: Option<String>,
+        at: Time,
+    },
+    /// The provider refused, or did not answer.
+    RecordFailure { uid: Uuid, action: ActionName, generation: u64, failure: Failure, at: Time },
+    /// It is as wanted, and publishes these.
+    ObserveReady {
+        uid: Uuid,
+        generation: u64,
+        external: Option<String>,
+        outputs: OutputMap,
+        at: Time,
+    },
+    /// It is not as wanted.
+    ObserveUnready { uid: Uuid, reason: String, at: Time },
+    /// It waits. None: no longer.
+    ObserveBlocker { uid: Uuid, on: Option<ResourceId>, reason: String, at: Time },
+    /// The world differs though we were done.
+    ObserveDrift { uid: Uuid, detail: String, by: Option<String>, at: Time },
+    /// Its removal was acknowledged.
+    ObserveGone { uid: Uuid, at: Time },
+}
+
+/// What happened in a resource's life.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the fields are those of the state they lead to")]
+pub enum Event {
+    /// A new incarnation is wanted.
+    Declared {
+        uid: Uuid,
+        spec: Spec,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<ClassRef>,
+        lifetime: Lifetime,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        protected: bool,
+        at: Time,
+    },
+    /// It is wanted otherwise.
+    Revised {
+        generation: u64,
+        spec: Spec,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<ClassRef>,
+        at: Time,
+    },
+    /// No action is taken until resumed.
+    Paused { at: Time },
+    /// Actions are taken again.
+    Resumed { at: Time },
+    /// Deletion is refused from now on.
+    Protected { at: Time },
+    /// Deletion is allowed from now on.
+    Unprotected { at: Time },
+    /// It is no longer wanted.
+    DeletionRequested { uid: Uuid, replacement: bool, at: Time },
+    /// The world's difference was taken as wanted.
+    DriftAccepted { at: Time },
+    /// An action is about to be tried.
+    ActionStarted { uid: Uuid, action: ActionName, generation: u64, at: Time },
+    /// The provider acknowledged it.
+    ActionSucceeded {
+        uid: Uuid,
+        action: ActionName,
+        generation: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        external: Option<String>,
+        at: Time,
+    },
+    /// The provider refused it, or did not answer.
+    ActionFailed { uid: Uuid, action: ActionName, generation: u64, failure: Failure, at: Time },
+    /// It published values.
+    OutputsPublished { uid: Uuid, outputs: OutputMap, at: Time },
+    /// It is as wanted.
+    BecameReady {
+        uid: Uuid,
+        generation: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        external: Option<String>,
+        at: Time,
+    },
+    /// It is not as wanted.
+    BecameUnready { uid: Uuid, reason: String, at: Time },
+    /// It waits for something.
+    Blocked { uid: Uuid, blocker: Blocker },
+    /// The world differs though we were done.
+    DriftDetected { uid: Uuid, drift: Drift },
+    /// The world is as wanted again.
+    DriftCleared { uid: Uuid, at: Time },
+    /// Its removal was acknowledged.
+    Deleted { uid: Uuid, at: Time },
+}
+
+/// Why an intent is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The name is taken by something else that is wanted.
+    #[error("it exists already, declared by {0}")]
+    Exists(String),
+    /// A new incarnation must wait until the old one is gone.
+    #[error("it is being deleted")]
+    BeingDeleted,
+    /// There is nothing to act on.
+    #[error("it does not exist")]
+    NotFound,
+    /// Deletion is refused while it is protected.
+    #[error("it is protected against deletion")]
+    Protected,
+    /// The spec breaks its kind's rules.
+    #[error("the spec is not valid: {0}")]
+    Invalid(String),
+    /// The change cannot be made in place.
+    #[error("this change needs a replacement: {0}")]
+    NeedsReplacement(String),
+    /// The change cannot be made.
+    #[error("this change cannot be made: {0}")]
+    ChangeRefused(String),
+}
+
+impl Rejection for Refused {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "ALREADY_EXISTS",
+            Self::BeingDeleted => "BEING_DELETED",
+            Self::NotFound => "NOT_FOUND",
+            Self::Protected => "PROTECTED",
+            Self::Invalid(_) => "INVALID_SPEC",
+            Self::NeedsReplacement(_) => "NEEDS_REPLACEMENT",
+            Self::ChangeRefused(_) => "CHANGE_REFUSED",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Protected => Some("lift the protection first".into()),
+            Self::BeingDeleted => Some("wait until it is gone, then declare it again".into()),
+            Self::NeedsReplacement(_) => Some("plan with --allow-replace".into()),
+            Self::Exists(_) | Self::NotFound | Self::Invalid(_) | Self::ChangeRefused(_) => None,
+        }
+    }
+}
+
+impl Decider for Resource {
+    type State = Self;
+    type Command = Command;
+    type Event = Event;
+    type Rejection = Refused;
+
+    fn decide(state: &Self, command: Command) -> Result<Vec<Event>, Refused> {
+        decide::decide(state, command)
+    }
+
+    fn evolve(state: Self, event: Event) -> Self {
+        evolve::evolve(state, event)
+    }
+}
+
+impl Resource {
+    /// The current incarnation, wanted or being deleted.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Body> {
+        match self {
+            Self::Live(body) | Self::Deleting(body, _) => Some(body),
+            Self::Absent | Self::Gone(_) => None,
+        }
+    }
+
+    /// The uid of the last incarnation.
+    #[must_use]
+    pub const fn uid(&self) -> Option<Uuid> {
+        match self {
+            Self::Live(body) | Self::Deleting(body, _) => Some(body.uid),
+            Self::Gone(grave) => Some(grave.uid),
+            Self::Absent => None,
+        }
+    }
+
+    /// Wanted, and as wanted.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        matches!(self, Self::Live(body) if body.is_ready())
+    }
+}
+
+impl Body {
+    /// As wanted now, in its current generation.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.readiness.ready && self.readiness.generation == self.generation
+    }
+
+    /// The deployment it belongs to.
+    #[must_use]
+    pub const fn deployment(&self) -> Option<&Name> {
+        match &self.lifetime {
+            Lifetime::Deployment(name) => Some(name),
+            Lifetime::WhileNeeded | Lifetime::Kept => None,
+        }
+    }
+}
+
+/// States of resources, by id.
+pub type Resources = BTreeMap<ResourceId, Resource>;

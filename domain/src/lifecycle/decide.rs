@@ -1,0 +1,139 @@
+//! Judges the commands of a resource's life.
+
+use super::{Action, Blocker, Body, Command, Drift, Event, Refused, Resource};
+use crate::kind::Change;
+use crate::kinds::Spec;
+
+pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, Refused> {
+    match command {
+        Command::Declare { uid, spec, class, lifetime, protected, at } => match state {
+            Resource::Absent | Resource::Gone(_) => {
+                check(&spec)?;
+                Ok(vec![Event::Declared { uid, spec, class, lifetime, protected, at }])
+            }
+            Resource::Live(body) if body.uid == uid => Ok(Vec::new()),
+            Resource::Live(body) => Err(Refused::Exists(format!("{:?}", body.lifetime))),
+            Resource::Deleting(..) => Err(Refused::BeingDeleted),
+        },
+        Command::Revise { spec, class, at } => revise(live(state)?, spec, class, at),
+        Command::Pause { at } => Ok(when(!live(state)?.paused, Event::Paused { at })),
+        Command::Resume { at } => Ok(when(live(state)?.paused, Event::Resumed { at })),
+        Command::Protect { on: true, at } => {
+            Ok(when(!live(state)?.protected, Event::Protected { at }))
+        }
+        Command::Protect { on: false, at } => {
+            Ok(when(live(state)?.protected, Event::Unprotected { at }))
+        }
+        Command::RequestDeletion { uid, replacement, at } => match state {
+            Resource::Live(body) if uid.is_some_and(|uid| uid != body.uid) => Ok(Vec::new()),
+            Resource::Live(body) if body.protected => Err(Refused::Protected),
+            Resource::Live(body) => {
+                Ok(vec![Event::DeletionRequested { uid: body.uid, replacement, at }])
+            }
+            // A deletion for good outranks a replacement; the reverse is not so.
+            Resource::Deleting(body, deletion) if deletion.replacement && !replacement => {
+                Ok(vec![Event::DeletionRequested { uid: body.uid, replacement, at }])
+            }
+            Resource::Deleting(..) | Resource::Gone(_) | Resource::Absent => Ok(Vec::new()),
+        },
+        Command::AcceptDrift { at } => {
+            Ok(when(live(state)?.drift.is_some(), Event::DriftAccepted { at }))
+        }
+        observation => Ok(observe(state, observation)),
+    }
+}
+
+fn live(state: &Resource) -> Result<&Body, Refused> {
+    match state {
+        Resource::Live(body) => Ok(body),
+        Resource::Deleting(..) => Err(Refused::BeingDeleted),
+        Resource::Absent | Resource::Gone(_) => Err(Refused::NotFound),
+    }
+}
+
+fn when(condition: bool, event: Event) -> Vec<Event> {
+    if condition { vec![event] } else { Vec::new() }
+}
+
+fn check(spec: &Spec) -> Result<(), Refused> {
+    let violations = spec.validate();
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::Invalid(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
+}
+
+fn revise(
+    body: &Body,
+    spec: Spec,
+    class: Option<super::ClassRef>,
+    at: crate::Time,
+) -> Result<Vec<Event>, Refused> {
+    check(&spec)?;
+    match body.spec.change(&spec) {
+        Change::None if body.class == class => Ok(Vec::new()),
+        Change::None | Change::InPlace => {
+            Ok(vec![Event::Revised { generation: body.generation + 1, spec, class, at }])
+        }
+        Change::Replace { why } => Err(Refused::NeedsReplacement(why)),
+        Change::Refused { why } => Err(Refused::ChangeRefused(why)),
+    }
+}
+
+/// An observation of another incarnation, or one that says nothing new, yields nothing.
+fn observe(state: &Resource, observation: Command) -> Vec<Event> {
+    let Some(body) = state.body() else { return Vec::new() };
+    match observation {
+        Command::StartAction { uid, action, generation, at } if uid == body.uid => {
+            let started = body
+                .action
+                .as_ref()
+                .is_some_and(|a| a.name == action && a.generation == generation);
+            let again = started && body.action.as_ref().is_some_and(|a| a.done);
+            when(!started || again, Event::ActionStarted { uid, action, generation, at })
+        }
+        Command::RecordSuccess { uid, action, generation, external, at } if uid == body.uid => {
+            let open = body.action.as_ref().is_some_and(|a| is(a, action, generation) && !a.done);
+            when(open, Event::ActionSucceeded { uid, action, generation, external, at })
+        }
+        Command::RecordFailure { uid, action, generation, failure, at } if uid == body.uid => {
+            let new = body
+                .action
+                .as_ref()
+                .is_some_and(|a| is(a, action, generation) && a.failure.as_ref() != Some(&failure));
+            when(new, Event::ActionFailed { uid, action, generation, failure, at })
+        }
+        Command::ObserveReady { uid, generation, external, outputs, at } if uid == body.uid => {
+            let live = matches!(state, Resource::Live(_)) && generation == body.generation;
+            let mut events =
+                when(live && outputs != body.outputs, Event::OutputsPublished { uid, outputs, at });
+            let cured = body.is_ready() && body.drift.is_some();
+            events.extend(when(live && cured, Event::DriftCleared { uid, at }));
+            events.extend(when(
+                live && !body.is_ready(),
+                Event::BecameReady { uid, generation, external, at },
+            ));
+            events
+        }
+        Command::ObserveUnready { uid, reason, at } if uid == body.uid => {
+            let news = body.readiness.ready || body.readiness.reason.as_ref() != Some(&reason);
+            when(news, Event::BecameUnready { uid, reason, at })
+        }
+        Command::ObserveBlocker { uid, on, reason, at } if uid == body.uid => {
+            let same = body.blocker.as_ref().is_some_and(|b| b.on == on && b.reason == reason);
+            when(!same, Event::Blocked { uid, blocker: Blocker { on, reason, since: at } })
+        }
+        Command::ObserveDrift { uid, detail, by, at } if uid == body.uid => {
+            let same = body.drift.as_ref().is_some_and(|d| d.detail == detail && d.by == by);
+            when(!same, Event::DriftDetected { uid, drift: Drift { detail, by, since: at } })
+        }
+        Command::ObserveGone { uid, at } if uid == body.uid => {
+            when(matches!(state, Resource::Deleting(..)), Event::Deleted { uid, at })
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is(action: &Action, name: super::ActionName, generation: u64) -> bool {
+    action.name == name && action.generation == generation
+}

@@ -1,0 +1,106 @@
+//! Applies what happened in a resource's life.
+
+use super::{Action, Body, Deletion, Event, Grave, Readiness, Resource};
+
+pub(super) fn evolve(state: Resource, event: Event) -> Resource {
+    match event {
+        Event::Declared { uid, spec, class, lifetime, protected, at } => Resource::Live(Body {
+            uid,
+            generation: 1,
+            spec,
+            class,
+            lifetime,
+            declared_at: at,
+            revised_at: at,
+            paused: false,
+            protected,
+            action: None,
+            external: None,
+            outputs: Default::default(),
+            readiness: Readiness { generation: 0, ready: false, since: at, reason: None },
+            blocker: None,
+            drift: None,
+        }),
+        Event::DeletionRequested { uid, replacement, at } => match state {
+            Resource::Live(mut body) if body.uid == uid => {
+                body.blocker = None;
+                Resource::Deleting(body, Deletion { since: at, replacement })
+            }
+            Resource::Deleting(body, deletion) => {
+                let replacement = deletion.replacement && replacement;
+                Resource::Deleting(body, Deletion { since: deletion.since, replacement })
+            }
+            other => other,
+        },
+        Event::Deleted { uid, at } => match state {
+            Resource::Live(body) | Resource::Deleting(body, _) => {
+                Resource::Gone(Grave { uid, spec: body.spec, lifetime: body.lifetime, at })
+            }
+            other => other,
+        },
+        event => match state {
+            Resource::Live(body) => Resource::Live(change(body, event)),
+            Resource::Deleting(body, deletion) => Resource::Deleting(change(body, event), deletion),
+            other => other,
+        },
+    }
+}
+
+fn change(mut body: Body, event: Event) -> Body {
+    match event {
+        Event::Revised { generation, spec, class, at } => {
+            body.generation = generation;
+            body.spec = spec;
+            body.class = class;
+            body.revised_at = at;
+            body.readiness = Readiness { ready: false, since: at, reason: None, ..body.readiness };
+            body.blocker = None;
+            body.drift = None;
+        }
+        Event::Paused { .. } => body.paused = true,
+        Event::Resumed { .. } => body.paused = false,
+        Event::Protected { .. } => body.protected = true,
+        Event::Unprotected { .. } => body.protected = false,
+        Event::ActionStarted { action, generation, at, .. } => {
+            body.blocker = None;
+            body.action =
+                Some(Action { name: action, generation, since: at, done: false, failure: None });
+        }
+        Event::ActionSucceeded { external, .. } => {
+            body.external = external.or(body.external);
+            body.blocker = None;
+            if let Some(action) = &mut body.action {
+                action.done = true;
+                action.failure = None;
+            }
+        }
+        Event::ActionFailed { failure, .. } => {
+            if let Some(action) = &mut body.action {
+                action.failure = Some(failure);
+            }
+        }
+        Event::OutputsPublished { outputs, .. } => body.outputs = outputs,
+        Event::BecameReady { generation, external, at, .. } => {
+            body.readiness = Readiness { generation, ready: true, since: at, reason: None };
+            body.external = external.or(body.external);
+            body.blocker = None;
+            body.drift = None;
+        }
+        Event::BecameUnready { reason, at, .. } => {
+            let since = if body.readiness.ready { at } else { body.readiness.since };
+            body.readiness =
+                Readiness { ready: false, since, reason: Some(reason), ..body.readiness };
+        }
+        Event::Blocked { mut blocker, .. } => {
+            // Since when it has waited for this, whatever the words: a count that ticks is not a new wait.
+            if let Some(before) = body.blocker.take().filter(|before| before.on == blocker.on) {
+                blocker.since = before.since;
+            }
+            body.blocker = Some(blocker);
+        }
+        Event::DriftDetected { drift, .. } => body.drift = Some(drift),
+        Event::DriftCleared { .. } | Event::DriftAccepted { .. } => body.drift = None,
+        Event::Declared { .. } | Event::DeletionRequested { .. } | Event::Deleted { .. } => {}
+    }
+    body
+}

@@ -1,0 +1,174 @@
+use uuid::Uuid;
+
+use super::*;
+use crate::decider::testing::given;
+
+const NOW: Time = Time::from_micros(1);
+const LATER: Time = Time::from_micros(2);
+const UID: Uuid = Uuid::from_u128(1);
+const OTHER: Uuid = Uuid::from_u128(2);
+
+fn spec(region: &str) -> Spec {
+    Spec::Bucket(crate::kinds::bucket::Spec {
+        region: region.into(),
+        versioning: false,
+        public_read: false,
+        expire_days: 0,
+    })
+}
+
+fn declare(uid: Uuid) -> Command {
+    Command::Declare {
+        uid,
+        spec: spec("eu"),
+        class: None,
+        lifetime: Lifetime::Kept,
+        protected: false,
+        at: NOW,
+    }
+}
+
+fn declared(uid: Uuid) -> Event {
+    Event::Declared {
+        uid,
+        spec: spec("eu"),
+        class: None,
+        lifetime: Lifetime::Kept,
+        protected: false,
+        at: NOW,
+    }
+}
+
+fn deletion() -> Command {
+    Command::RequestDeletion { uid: None, replacement: false, at: NOW }
+}
+
+fn deleting() -> [Event; 2] {
+    [declared(UID), Event::DeletionRequested { uid: UID, replacement: false, at: NOW }]
+}
+
+#[test]
+fn a_declared_resource_lives() {
+    given::<Resource>([]).when(declare(UID)).then([declared(UID)]);
+}
+
+#[test]
+fn declaring_the_same_incarnation_twice_changes_nothing() {
+    given::<Resource>([declared(UID)]).when(declare(UID)).then_nothing();
+}
+
+#[test]
+fn a_taken_name_is_refused() {
+    given::<Resource>([declared(UID)]).when(declare(OTHER)).then_refused("ALREADY_EXISTS");
+}
+
+#[test]
+fn an_invalid_spec_is_refused() {
+    let command = Command::Declare {
+        uid: UID,
+        spec: spec(""),
+        class: None,
+        lifetime: Lifetime::Kept,
+        protected: false,
+        at: NOW,
+    };
+    given::<Resource>([]).when(command).then_refused("INVALID_SPEC");
+}
+
+#[test]
+fn revising_to_the_same_spec_changes_nothing() {
+    given::<Resource>([declared(UID)])
+        .when(Command::Revise { spec: spec("eu"), class: None, at: NOW })
+        .then_nothing();
+}
+
+#[test]
+fn a_change_that_needs_a_replacement_is_refused_in_place() {
+    let revise = Command::Revise { spec: spec("us"), class: None, at: NOW };
+    given::<Resource>([declared(UID)]).when(revise).then_refused("NEEDS_REPLACEMENT");
+}
+
+#[test]
+fn a_protected_resource_is_not_deleted() {
+    given::<Resource>([declared(UID), Event::Protected { at: NOW }])
+        .when(deletion())
+        .then_refused("PROTECTED");
+}
+
+#[test]
+fn deleting_twice_changes_nothing() {
+    given::<Resource>(deleting()).when(deletion()).then_nothing();
+}
+
+#[test]
+fn a_gone_name_starts_a_new_incarnation() {
+    let history = deleting().into_iter().chain([Event::Deleted { uid: UID, at: NOW }]);
+    let state = given::<Resource>(history).when(declare(OTHER)).then([declared(OTHER)]);
+    assert_eq!(state.uid(), Some(OTHER));
+}
+
+#[test]
+fn absence_is_recorded_only_while_deleting() {
+    given::<Resource>([declared(UID)])
+        .when(Command::ObserveGone { uid: UID, at: NOW })
+        .then_nothing();
+    given::<Resource>(deleting())
+        .when(Command::ObserveGone { uid: UID, at: NOW })
+        .then([Event::Deleted { uid: UID, at: NOW }]);
+}
+
+#[test]
+fn a_late_word_about_another_incarnation_is_dropped() {
+    let ready = Command::ObserveReady {
+        uid: OTHER,
+        generation: 1,
+        external: None,
+        outputs: OutputMap::new(),
+        at: NOW,
+    };
+    given::<Resource>([declared(UID)]).when(ready).then_nothing();
+    given::<Resource>(deleting()).when(Command::ObserveGone { uid: OTHER, at: NOW }).then_nothing();
+}
+
+#[test]
+fn the_same_failure_is_recorded_once() {
+    let failure = Failure { class: FailureClass::Retry, message: "timeout".into() };
+    let started =
+        Event::ActionStarted { uid: UID, action: ActionName::Create, generation: 1, at: NOW };
+    let failed = Event::ActionFailed {
+        uid: UID,
+        action: ActionName::Create,
+        generation: 1,
+        failure: failure.clone(),
+        at: NOW,
+    };
+    let again = Command::RecordFailure {
+        uid: UID,
+        action: ActionName::Create,
+        generation: 1,
+        failure,
+        at: LATER,
+    };
+    given::<Resource>([declared(UID), started, failed]).when(again).then_nothing();
+}
+
+#[test]
+fn a_blocker_keeps_its_since_while_its_words_change() {
+    let blocked = |reason: &str, since| Event::Blocked {
+        uid: UID,
+        blocker: Blocker { on: None, reason: reason.into(), since },
+    };
+    let state = Resource::fold(
+        Resource::Absent,
+        [declared(UID), blocked("1 of 3", NOW), blocked("2 of 3", LATER)],
+    );
+    assert_eq!(state.body().unwrap().blocker.as_ref().unwrap().since, NOW);
+}
+
+#[test]
+fn every_event_survives_the_trip_through_its_record() {
+    for event in deleting() {
+        let record = crate::EventRecord::encode(&event).unwrap();
+        assert_eq!(record.decode::<Event>().unwrap(), event);
+    }
+}
