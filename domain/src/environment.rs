@@ -1,1 +1,247 @@
-//! Being laid.
+//! An environment: where applications run, and by which rules.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::decider::{Decider, Rejection};
+use crate::kinds::cluster;
+use crate::name::{Name, is_label};
+use crate::time::Time;
+
+/// The aggregate's kind in streams.
+pub const KIND: &str = "environment";
+
+/// How much an environment matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tier {
+    /// Anything goes.
+    #[default]
+    Dev,
+    /// Like production, for rehearsal.
+    Staging,
+    /// What users see.
+    Prod,
+}
+
+/// What an environment says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    /// Its name: one DNS label.
+    pub name: String,
+    /// How much it matters.
+    #[serde(default)]
+    pub tier: Tier,
+    /// Where its workloads should be, in the clusters' words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The DNS zone under which its host names lie.
+    pub domain: String,
+    /// Routes get a certificate.
+    #[serde(default)]
+    pub tls: bool,
+    /// The clusters it may use, by name. One that does not exist is made from its spec on the first need.
+    pub clusters: BTreeMap<String, ClusterOffer>,
+    /// Resource type → the class that is meant when the developer names none.
+    #[serde(default)]
+    pub classes: BTreeMap<String, String>,
+    /// What must be the case for any plan.
+    #[serde(default)]
+    pub guardrails: Guardrails,
+    /// A plan needs a person's approval before it runs.
+    #[serde(default)]
+    pub approval: bool,
+    /// A failed rollout takes the whole graph back to the last good revision.
+    #[serde(default)]
+    pub rollback_on_failure: bool,
+    /// Seconds that one step of a rollout may take, 1..=86400.
+    #[serde(default = "default_timeout")]
+    pub step_timeout_seconds: u32,
+}
+
+const fn default_timeout() -> u32 {
+    1_800
+}
+
+/// A cluster that an environment may use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterOffer {
+    /// What it is made from where it does not exist.
+    pub spec: cluster::Spec,
+    /// The most workloads placed on it; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads_max: Option<u32>,
+    /// The tiers it is meant for; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<Tier>,
+}
+
+/// What must be the case for any plan in an environment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Guardrails {
+    /// The only classes allowed, as `type/class`; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_classes: Vec<String>,
+    /// Images may be named by digest only.
+    #[serde(default)]
+    pub digests_only: bool,
+    /// The most replicas of one workload; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas_max: Option<u32>,
+    /// The image registries allowed, as prefixes; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_prefixes: Vec<String>,
+    /// The most resources that one plan may delete or replace without `--allow-mass-delete`; none for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletions_max: Option<u32>,
+}
+
+/// An environment and its versions so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// The number of the last version; 0 before the first.
+    pub version: u64,
+    /// What it says; none before the first version and after removal.
+    pub definition: Option<Definition>,
+}
+
+/// What a platform team wants of an environment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of the events they lead to")]
+pub enum Command {
+    /// Says what it is.
+    Define { definition: Definition, at: Time },
+    /// Takes no more deployments.
+    Remove { at: Time },
+}
+
+/// What happened to an environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "the fields are those of the state they lead to")]
+pub enum Event {
+    /// It has a new version.
+    Defined { version: u64, definition: Definition, at: Time },
+    /// It takes no more deployments.
+    Removed { at: Time },
+}
+
+/// Why a definition is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It breaks a rule.
+    #[error("the environment is not valid: {0}")]
+    Invalid(String),
+    /// There is none of this name.
+    #[error("there is no such environment")]
+    NotFound,
+}
+
+impl Rejection for Refused {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "INVALID_ENVIRONMENT",
+            Self::NotFound => "NOT_FOUND",
+        }
+    }
+}
+
+impl Definition {
+    /// What is wrong with it.
+    ///
+    /// # Errors
+    /// The first thing, with its path.
+    pub fn check(&self) -> Result<(), String> {
+        if !is_label(&self.name) {
+            return Err(format!("name: `{}` is not a DNS label", self.name.escape_debug()));
+        }
+        if !self.domain.split('.').all(is_label) || self.domain.len() > 200 {
+            return Err(format!("domain: `{}` is not a host name", self.domain.escape_debug()));
+        }
+        if self.clusters.is_empty() {
+            return Err("clusters: must offer at least one".into());
+        }
+        if !(1..=86_400).contains(&self.step_timeout_seconds) {
+            return Err("step_timeout_seconds: must be 1 to 86400".into());
+        }
+        for (name, offer) in &self.clusters {
+            if name.parse::<Name>().is_err() {
+                return Err(format!("clusters.{name}: is not a name"));
+            }
+            if let Some(violation) =
+                <crate::kinds::Cluster as crate::Kind>::validate(&offer.spec).first()
+            {
+                return Err(format!("clusters.{name}.spec.{violation}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decider for Environment {
+    type State = Self;
+    type Command = Command;
+    type Event = Event;
+    type Rejection = Refused;
+
+    fn decide(state: &Self, command: Command) -> Result<Vec<Event>, Refused> {
+        match command {
+            Command::Define { definition, at } => {
+                definition.check().map_err(Refused::Invalid)?;
+                if state.definition.as_ref() == Some(&definition) {
+                    return Ok(Vec::new());
+                }
+                Ok(vec![Event::Defined { version: state.version + 1, definition, at }])
+            }
+            Command::Remove { .. } if state.version == 0 => Err(Refused::NotFound),
+            Command::Remove { .. } if state.definition.is_none() => Ok(Vec::new()),
+            Command::Remove { at } => Ok(vec![Event::Removed { at }]),
+        }
+    }
+
+    fn evolve(state: Self, event: Event) -> Self {
+        match event {
+            Event::Defined { version, definition, .. } => {
+                Self { version, definition: Some(definition) }
+            }
+            Event::Removed { .. } => Self { definition: None, ..state },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decider::testing::given;
+
+    const NOW: Time = Time::from_micros(1);
+
+    fn dev(domain: &str) -> Definition {
+        serde_json::from_value(serde_json::json!({
+            "name": "dev", "domain": domain,
+            "clusters": {"dev-a": {"spec": {"location": "eu", "version": "1.36", "nodes_min": 1, "nodes_max": 3}}}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_changed_definition_is_a_new_version() {
+        let defined =
+            |version, domain| Event::Defined { version, definition: dev(domain), at: NOW };
+        let define = |domain| Command::Define { definition: dev(domain), at: NOW };
+        given::<Environment>([defined(1, "a.test")])
+            .when(define("b.test"))
+            .then([defined(2, "b.test")]);
+        given::<Environment>([defined(1, "a.test")]).when(define("a.test")).then_nothing();
+    }
+
+    #[test]
+    fn a_bad_domain_is_refused() {
+        let define = Command::Define { definition: dev("not a host"), at: NOW };
+        given::<Environment>([]).when(define).then_refused("INVALID_ENVIRONMENT");
+    }
+}

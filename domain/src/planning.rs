@@ -1,1 +1,1 @@
-//! Being laid.
+//! From an application to a plan: pure and total.
