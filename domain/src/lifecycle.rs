@@ -11,6 +11,7 @@
 //! incarnation it is about and is dropped when that one is not the current one: a late word harms nobody.
 //! A kind adds data to this life, never a second life.
 
+mod body;
 mod decide;
 mod evolve;
 #[cfg(test)]
@@ -24,30 +25,14 @@ use uuid::Uuid;
 
 use crate::decider::{Decider, Rejection};
 use crate::kinds::Spec;
-use crate::name::{Name, ResourceId};
+use crate::name::ResourceId;
 use crate::text::OutputMap;
 use crate::time::Time;
 
-/// A class at a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct ClassRef {
-    /// Its name, `<type>_<class>`.
-    pub name: Name,
-    /// Its version, from 1.
-    pub version: u64,
-}
-
-/// Why a resource exists, and so when it goes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lifetime {
-    /// A deployment's: it goes when the deployment does or no longer declares it.
-    Deployment(Name),
-    /// It goes a grace time after nothing needs it any more. Support services.
-    WhileNeeded,
-    /// It stays until somebody deletes it. Clusters.
-    Kept,
-}
+pub use body::{
+    Action, ActionName, Blocker, Body, ClassRef, Deletion, Drift, Failure, FailureClass, Grave,
+    Lifetime, Readiness,
+};
 
 /// The state of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,148 +46,6 @@ pub enum Resource {
     Deleting(Body, Deletion),
     /// Gone. The name is free; anything that still carries this uid is to be deleted.
     Gone(Grave),
-}
-
-/// What is known of the current incarnation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Body {
-    /// Names this incarnation.
-    pub uid: Uuid,
-    /// Counts the revisions of the spec, from 1.
-    pub generation: u64,
-    /// What is wanted.
-    pub spec: Spec,
-    /// The class it was made from.
-    pub class: Option<ClassRef>,
-    /// Why it exists.
-    pub lifetime: Lifetime,
-    /// When this incarnation was declared.
-    pub declared_at: Time,
-    /// When the spec was last revised.
-    pub revised_at: Time,
-    /// Set while Cairn takes no action on it.
-    pub paused: bool,
-    /// Set while deletion is refused.
-    pub protected: bool,
-    /// The last action, as intended and as it went.
-    pub action: Option<Action>,
-    /// The provider's name for it, such as an ARN.
-    pub external: Option<String>,
-    /// What it published.
-    pub outputs: OutputMap,
-    /// Whether it is as wanted.
-    pub readiness: Readiness,
-    /// What it waits for.
-    pub blocker: Option<Blocker>,
-    /// How the world differs though we were done.
-    pub drift: Option<Drift>,
-}
-
-/// Whether a resource is as wanted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Readiness {
-    /// The generation last seen ready; 0 for never.
-    pub generation: u64,
-    /// Ready now, at `generation`.
-    pub ready: bool,
-    /// Since when it has been so.
-    pub since: Time,
-    /// Why not, when not.
-    pub reason: Option<String>,
-}
-
-/// What a reconciler does to the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActionName {
-    /// Makes it.
-    Create,
-    /// Changes it in place.
-    Update,
-    /// Removes it.
-    Delete,
-}
-
-/// An action: recorded before it is tried (invariant 8).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Action {
-    /// Which.
-    pub name: ActionName,
-    /// For which generation.
-    pub generation: u64,
-    /// When it was first intended.
-    pub since: Time,
-    /// The provider acknowledged it.
-    pub done: bool,
-    /// How it last failed.
-    pub failure: Option<Failure>,
-}
-
-/// Why an action failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Failure {
-    /// What to do about it.
-    pub class: FailureClass,
-    /// The provider's own words.
-    pub message: String,
-}
-
-/// What to do about a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum FailureClass {
-    /// Try again, later and later.
-    Retry,
-    /// Try again, slower: the provider is asking for it.
-    Throttled,
-    /// Only a changed spec or a person can help. Looked at again at every resync.
-    Terminal,
-}
-
-/// What a resource waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Blocker {
-    /// The resource it waits for, when it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on: Option<ResourceId>,
-    /// In words.
-    pub reason: String,
-    /// Since when.
-    pub since: Time,
-}
-
-/// How the world differs from the spec though we were done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Drift {
-    /// What differs.
-    pub detail: String,
-    /// Who did it, where the provider can say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// When it was seen.
-    pub since: Time,
-}
-
-/// A deletion in progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deletion {
-    /// When it was asked for.
-    pub since: Time,
-    /// Something new will take the name: whoever needs it waits and need not go first.
-    pub replacement: bool,
-}
-
-/// What remains of an incarnation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Grave {
-    /// Which incarnation.
-    pub uid: Uuid,
-    /// What it was.
-    pub spec: Spec,
-    /// Whose it was.
-    pub lifetime: Lifetime,
-    /// When it was gone.
-    pub at: Time,
 }
 
 /// Intents and observations. Every one carries its time; observations carry the incarnation they saw.
@@ -418,23 +261,6 @@ impl Resource {
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         matches!(self, Self::Live(body) if body.is_ready())
-    }
-}
-
-impl Body {
-    /// As wanted now, in its current generation.
-    #[must_use]
-    pub const fn is_ready(&self) -> bool {
-        self.readiness.ready && self.readiness.generation == self.generation
-    }
-
-    /// The deployment it belongs to.
-    #[must_use]
-    pub const fn deployment(&self) -> Option<&Name> {
-        match &self.lifetime {
-            Lifetime::Deployment(name) => Some(name),
-            Lifetime::WhileNeeded | Lifetime::Kept => None,
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Action, Blocker, Body, Command, Drift, Event, Refused, Resource};
 use crate::kind::Change;
 use crate::kinds::Spec;
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is no intent is an observation: `observe`")]
 pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, Refused> {
     match command {
         Command::Declare { uid, spec, class, lifetime, protected, at } => match state {
@@ -81,6 +82,7 @@ fn revise(
 }
 
 /// An observation of another incarnation, or one that says nothing new, yields nothing.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the guards leave all that is of another incarnation")]
 fn observe(state: &Resource, observation: Command) -> Vec<Event> {
     let Some(body) = state.body() else { return Vec::new() };
     match observation {

@@ -2,6 +2,7 @@
 
 use super::{Action, Body, Deletion, Event, Grave, Readiness, Resource};
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "`change` names every event that moves no state")]
 pub(super) fn evolve(state: Resource, event: Event) -> Resource {
     match event {
         Event::Declared { uid, spec, class, lifetime, protected, at } => Resource::Live(Body {
@@ -30,18 +31,18 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
                 let replacement = deletion.replacement && replacement;
                 Resource::Deleting(body, Deletion { since: deletion.since, replacement })
             }
-            other => other,
+            other @ (Resource::Absent | Resource::Live(_) | Resource::Gone(_)) => other,
         },
         Event::Deleted { uid, at } => match state {
             Resource::Live(body) | Resource::Deleting(body, _) => {
                 Resource::Gone(Grave { uid, spec: body.spec, lifetime: body.lifetime, at })
             }
-            other => other,
+            other @ (Resource::Absent | Resource::Gone(_)) => other,
         },
         event => match state {
             Resource::Live(body) => Resource::Live(change(body, event)),
             Resource::Deleting(body, deletion) => Resource::Deleting(change(body, event), deletion),
-            other => other,
+            other @ (Resource::Absent | Resource::Gone(_)) => other,
         },
     }
 }
