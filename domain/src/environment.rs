@@ -123,6 +123,10 @@ pub enum Command {
 /// What happened to an environment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields are those of the state they lead to")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "an event lives for a moment, and most are of the large sort"
+)]
 pub enum Event {
     /// It has a new version.
     Defined { version: u64, definition: Definition, at: Time },

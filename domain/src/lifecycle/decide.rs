@@ -82,7 +82,10 @@ fn revise(
 }
 
 /// An observation of another incarnation, or one that says nothing new, yields nothing.
-#[allow(clippy::wildcard_enum_match_arm, reason = "the guards leave all that is of another incarnation")]
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the guards leave all that is of another incarnation"
+)]
 fn observe(state: &Resource, observation: Command) -> Vec<Event> {
     let Some(body) = state.body() else { return Vec::new() };
     match observation {
