@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 pub trait Decider: Send + Sync + 'static {
     /// What is known of one aggregate. Serialized by snapshots and views, so it may only gain optional fields.
     type State: Default + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// What somebody wants, in the imperative.
-    type Command: Serialize + Debug + Send + Sync;
+    /// What somebody wants, in the imperative. It is judged again when someone else appends first.
+    type Command: Clone + Serialize + Debug + Send + Sync;
     /// What happened, in the past tense. An externally tagged enum without unit variants (see [`crate::commit`]).
     type Event: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync;
     /// Why not, in the user's words.

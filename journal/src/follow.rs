@@ -1,0 +1,86 @@
+//! History, then live: the same for every adapter that knows its head.
+
+use std::collections::VecDeque;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt as _};
+use tokio::sync::watch;
+
+use crate::{Breakage, JournalError, Position, Recorded};
+
+/// Where commits are read from, some at a time.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// The next commits after a position, at least one when there are any, their seals checked.
+    fn batch(&self, after: Position) -> BoxFuture<'_, Result<Vec<Recorded>, JournalError>>;
+}
+
+/// What an adapter tells its followers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Live {
+    /// The last commit that may be read.
+    pub(crate) head: Position,
+    /// No more will come.
+    pub(crate) closed: bool,
+}
+
+struct Follower<S> {
+    source: S,
+    live: watch::Receiver<Live>,
+    cursor: Position,
+    batch: VecDeque<Recorded>,
+}
+
+/// Follows a source. An error is the last item.
+pub(crate) fn follow<S: Source>(
+    source: S,
+    live: watch::Receiver<Live>,
+    after: Position,
+) -> BoxStream<'static, Result<Recorded, JournalError>> {
+    let follower = Follower { source, live, cursor: after, batch: VecDeque::new() };
+    stream::unfold(Some(follower), |follower| async {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(recorded) => Some((Ok(recorded), Some(follower))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed()
+}
+
+impl<S: Source> Follower<S> {
+    async fn next(&mut self) -> Result<Recorded, JournalError> {
+        loop {
+            if let Some(recorded) = self.batch.pop_front() {
+                return self.accept(recorded);
+            }
+            let live = *self.live.borrow_and_update();
+            if live.head > self.cursor {
+                self.batch = self.source.batch(self.cursor).await?.into();
+                if self.batch.is_empty() {
+                    return Err(gap(self.cursor.next()));
+                }
+            } else if live.head < self.cursor {
+                return Err(JournalError::Behind { head: live.head, after: self.cursor });
+            } else if live.closed || self.live.changed().await.is_err() {
+                return Err(JournalError::Closed);
+            }
+        }
+    }
+
+    fn accept(&mut self, recorded: Recorded) -> Result<Recorded, JournalError> {
+        let expected = self.cursor.next();
+        if recorded.position != expected {
+            return Err(gap(expected));
+        }
+        self.cursor = expected;
+        Ok(recorded)
+    }
+}
+
+fn gap(expected: Position) -> JournalError {
+    JournalError::Damaged {
+        position: expected,
+        stream: None,
+        breakage: Box::new(Breakage::Gap { expected }),
+    }
+}
