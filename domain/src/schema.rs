@@ -24,6 +24,7 @@ pub fn contracts() -> BTreeMap<String, Value> {
         contracts.insert(format!("{kind}/spec.v1.json"), kind.spec_schema().to_value());
     }
     events::<crate::lifecycle::Event>("resource", &mut contracts);
+    events::<crate::application::Event>(crate::application::KIND, &mut contracts);
     events::<crate::class::Event>(crate::class::KIND, &mut contracts);
     events::<crate::environment::Event>(crate::environment::KIND, &mut contracts);
     events::<crate::account::Event>(crate::account::KIND, &mut contracts);
