@@ -61,8 +61,8 @@ pub enum Command {
         protected: bool,
         at: Time,
     },
-    /// Wants it otherwise, in place.
-    Revise { spec: Spec, class: Option<ClassRef>, at: Time },
+    /// Wants it otherwise, in place. `generation` limits it to the one that was looked at: a late word is dropped.
+    Revise { spec: Spec, class: Option<ClassRef>, generation: Option<u64>, at: Time },
     /// Takes no action until resumed.
     Pause { at: Time },
     /// Takes actions again.

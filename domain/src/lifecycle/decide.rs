@@ -8,6 +8,8 @@ use crate::kinds::Spec;
 pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, Refused> {
     match command {
         Command::Declare { uid, spec, class, lifetime, protected, at } => match state {
+            // An incarnation lives once: this one did, and is gone.
+            Resource::Gone(grave) if grave.uid == uid => Ok(Vec::new()),
             Resource::Absent | Resource::Gone(_) => {
                 check(&spec)?;
                 Ok(vec![Event::Declared { uid, spec, class, lifetime, protected, at }])
@@ -16,9 +18,15 @@ pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, R
             Resource::Live(body) => Err(Refused::Exists(format!("{:?}", body.lifetime))),
             Resource::Deleting(..) => Err(Refused::BeingDeleted),
         },
-        Command::Revise { spec, class, at } => revise(live(state)?, spec, class, at),
+        Command::Revise { generation: Some(seen), .. } if live(state)?.generation != seen => {
+            Ok(Vec::new())
+        }
+        Command::Revise { spec, class, generation: _, at } => revise(live(state)?, spec, class, at),
         Command::Pause { at } => Ok(when(!live(state)?.paused, Event::Paused { at })),
-        Command::Resume { at } => Ok(when(live(state)?.paused, Event::Resumed { at })),
+        Command::Resume { at } => {
+            let body = state.body().ok_or(Refused::NotFound)?;
+            Ok(when(body.paused, Event::Resumed { at }))
+        }
         Command::Protect { on: true, at } => {
             Ok(when(!live(state)?.protected, Event::Protected { at }))
         }

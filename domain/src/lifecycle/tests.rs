@@ -78,13 +78,13 @@ fn an_invalid_spec_is_refused() {
 #[test]
 fn revising_to_the_same_spec_changes_nothing() {
     given::<Resource>([declared(UID)])
-        .when(Command::Revise { spec: spec("eu"), class: None, at: NOW })
+        .when(Command::Revise { spec: spec("eu"), class: None, generation: None, at: NOW })
         .then_nothing();
 }
 
 #[test]
 fn a_change_that_needs_a_replacement_is_refused_in_place() {
-    let revise = Command::Revise { spec: spec("us"), class: None, at: NOW };
+    let revise = Command::Revise { spec: spec("us"), class: None, generation: None, at: NOW };
     given::<Resource>([declared(UID)]).when(revise).then_refused("NEEDS_REPLACEMENT");
 }
 
@@ -105,6 +105,40 @@ fn a_gone_name_starts_a_new_incarnation() {
     let history = deleting().into_iter().chain([Event::Deleted { uid: UID, at: NOW }]);
     let state = given::<Resource>(history).when(declare(OTHER)).then([declared(OTHER)]);
     assert_eq!(state.uid(), Some(OTHER));
+}
+
+#[test]
+fn an_incarnation_lives_once() {
+    let history = deleting().into_iter().chain([Event::Deleted { uid: UID, at: NOW }]);
+    given::<Resource>(history).when(declare(UID)).then_nothing();
+}
+
+#[test]
+fn a_revision_of_what_was_revised_since_is_dropped() {
+    let mut bigger = spec("eu");
+    if let Spec::Bucket(bucket) = &mut bigger {
+        bucket.versioning = true;
+    }
+    let revise = |generation| Command::Revise {
+        spec: bigger.clone(),
+        class: None,
+        generation: Some(generation),
+        at: NOW,
+    };
+    let revised = Event::Revised { generation: 2, spec: bigger.clone(), class: None, at: NOW };
+    given::<Resource>([declared(UID)]).when(revise(2)).then_nothing();
+    given::<Resource>([declared(UID)]).when(revise(1)).then([revised]);
+}
+
+#[test]
+fn what_was_paused_can_be_resumed_while_it_is_deleted() {
+    let paused = [declared(UID), Event::Paused { at: NOW }];
+    let history = paused.into_iter().chain([Event::DeletionRequested {
+        uid: UID,
+        replacement: false,
+        at: NOW,
+    }]);
+    given::<Resource>(history).when(Command::Resume { at: NOW }).then([Event::Resumed { at: NOW }]);
 }
 
 #[test]
