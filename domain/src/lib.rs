@@ -18,6 +18,7 @@ pub mod lifecycle;
 pub mod name;
 pub mod plan;
 pub mod planning;
+pub mod request;
 pub mod rollout;
 pub mod schema;
 pub mod text;
