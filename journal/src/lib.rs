@@ -1,6 +1,6 @@
 //! What *happened*: the log, and the one way to write to it.
 //!
-//! [`Journal`] is the log as its adapters provide it: [`memory`] for tests.
+//! [`Journal`] is the log as its adapters provide it: [`memory`] for tests, [`sqlite`] as the embedded default.
 //! [`Executor`] is the one write path: load, fold, decide, append. Everything that changes anything passes
 //! through it.
 //!
@@ -14,6 +14,7 @@ mod error;
 pub mod execute;
 mod follow;
 pub mod memory;
+pub mod sqlite;
 mod state;
 pub mod testing;
 

@@ -1,4 +1,5 @@
 //! The one write path, against a log that fails where it can.
+#![allow(clippy::unwrap_used, reason = "these are tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

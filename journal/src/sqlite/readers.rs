@@ -1,0 +1,67 @@
+//! Threads that read, so that a slow disk holds up no runtime.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::OpenError;
+use super::open;
+use crate::JournalError;
+
+/// Reading is short, and the machine small: more threads would only share its cores.
+const THREADS: usize = 2;
+/// The most reads that wait; whoever comes after them waits to queue.
+const WAITING_MAX: usize = 1_024;
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// The reading threads. They end when the last clone is gone.
+#[derive(Clone)]
+pub(super) struct Readers {
+    queue: Sender<Read>,
+    room: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn start(directory: &Path) -> Result<Self, OpenError> {
+        let (queue, reads) = channel::<Read>();
+        let reads = Arc::new(Mutex::new(reads));
+        for number in 0..THREADS {
+            let connection = open::reader(directory)?;
+            let reads = Arc::clone(&reads);
+            std::thread::Builder::new()
+                .name(format!("journal-reader-{number}"))
+                .spawn(move || work(&connection, &reads))
+                .map_err(OpenError::Thread)?;
+        }
+        Ok(Self { queue, room: Arc::new(Semaphore::new(WAITING_MAX)) })
+    }
+
+    /// Reads on one of the threads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let _place = self.room.acquire().await.map_err(|_| JournalError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let read: Read = Box::new(move |connection| {
+            // Whoever asked may be gone; then nobody is told.
+            let _ = answer.send(read(connection));
+        });
+        self.queue.send(read).map_err(|_| JournalError::Closed)?;
+        answered.await.map_err(|_| JournalError::Closed)?
+    }
+}
+
+fn work(connection: &Connection, reads: &Mutex<Receiver<Read>>) {
+    loop {
+        let next = reads.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match next {
+            Ok(read) => read(connection),
+            Err(_) => return,
+        }
+    }
+}
