@@ -1,0 +1,39 @@
+# Cairn. `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help setup demo test check bench bless
+
+help: ## Lists the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# SQLite is compiled from source, which needs a C compiler; the tidy test asks git for the files.
+setup:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: install rustup, then the toolchain of rust-version in Cargo.toml" >&2; exit 1; }
+	@missing=""; command -v cc >/dev/null || missing="gcc libc6-dev"; command -v git >/dev/null || missing="$$missing git"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "installing $$missing" >&2; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	  else echo "missing: $$missing. On Debian: sudo apt-get install $$missing" >&2; exit 1; fi; \
+	fi
+
+demo: setup ## Deploys the sample shop into the simulated world and leaves it running (ONCE=1: exits)
+	$(CARGO) build --locked -p cairn-cli
+	./target/debug/cairn demo $(if $(ONCE),--once)
+
+test: setup ## Runs every test
+	$(CARGO) test --workspace --locked
+
+check: setup ## The fast half: format, lints and tests of the pure crate and the journal
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked -p cairn-domain -p cairn-journal --all-targets -- -D warnings
+	$(CARGO) test --locked -p cairn-domain -p cairn-journal
+
+bench: setup ## Measures, each figure as a ratio to a raw baseline of the same run
+	$(CARGO) run --locked --release -p cairn-bench
+
+bless: setup ## Rewrites the expected texts; read the diff
+	BLESS=1 $(CARGO) test --workspace --locked
+	git --no-pager diff --stat
