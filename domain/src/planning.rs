@@ -1,1 +1,174 @@
 //! From an application to a plan: pure and total.
+//!
+//! [`expand`] says what an application *is* in an environment: every resource it becomes, with its spec. [`compare`]
+//! says what must be done so that it is so: a [`Plan`](crate::plan::Plan). [`render`] shows a plan to a person.
+//! Neither reads anything: whoever calls them loads what [`required_classes`] and [`Desired::ids`] name.
+
+mod build;
+mod class_match;
+mod compare;
+mod fields;
+mod graph;
+mod guardrails;
+mod names;
+mod pins;
+mod placement;
+mod refusal;
+mod render;
+mod requests;
+mod resources;
+mod routes;
+mod services;
+mod support;
+mod template;
+mod texts;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::application::Model;
+use crate::environment::{self, Environment};
+use crate::kinds::Spec;
+use crate::lifecycle::{ClassRef, Lifetime, Resources};
+use crate::name::{Name, ResourceId};
+use crate::plan::{Placement, Purpose};
+use crate::{class, deployment};
+
+pub use class_match::required_classes;
+pub use compare::{Deletion, compare, delete};
+pub use pins::{Current, pins_moved};
+pub use refusal::{Refusal, RefusalCode};
+pub use render::render;
+
+/// The most resources that one application may become in one environment: what the plan's goal of one second is for.
+pub const RESOURCES_MAX: usize = 3_000;
+
+/// What an expansion is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The application.
+    pub application: &'a Name,
+    /// The environment, with its version.
+    pub environment: &'a Environment,
+    /// What the application's revision says.
+    pub model: &'a Model,
+    /// Which revision.
+    pub revision: u64,
+    /// The classes that [`required_classes`] names, as far as they exist, with their versions.
+    pub classes: &'a BTreeMap<Name, (u64, class::Definition)>,
+    /// The states of the clusters that the environment offers.
+    pub clusters: &'a Resources,
+    /// Every class there is; only used to suggest one.
+    pub known_classes: &'a [Name],
+    /// The cluster the application runs on now.
+    pub current: Option<&'a ResourceId>,
+    /// Workloads of other applications, by cluster. It may lag a little behind: capacity is no hard limit.
+    pub occupied: &'a BTreeMap<ResourceId, u32>,
+}
+
+/// Everything an application is in an environment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The deployment, `<environment>_<application>`.
+    pub deployment: Name,
+    /// The application.
+    pub application: Name,
+    /// The environment.
+    pub environment: Name,
+    /// The application's revision.
+    pub revision: u64,
+    /// The environment's version.
+    pub environment_version: u64,
+    /// The rules that hold for the plan.
+    pub guardrails: environment::Guardrails,
+    /// The classes used, with their versions.
+    pub classes: BTreeMap<Name, u64>,
+    /// Where workloads go, and why there.
+    pub placement: Placement,
+    /// Things worth knowing that stop nothing.
+    pub notes: Vec<String>,
+    /// Every resource.
+    pub resources: BTreeMap<ResourceId, Wanted>,
+}
+
+/// What is wanted of one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Its spec.
+    pub spec: Spec,
+    /// The class it is made from.
+    pub class: Option<ClassRef>,
+    /// Why it exists, and so when it goes.
+    pub lifetime: Lifetime,
+    /// Its deletion is refused.
+    pub protected: bool,
+    /// Why it is there, such as `resource db of workload api`.
+    pub why: Vec<String>,
+}
+
+impl Desired {
+    /// Every resource it is made of. Their states, and those of the deployment's members, are what
+    /// [`compare`] looks at.
+    pub fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        self.resources.keys()
+    }
+}
+
+/// What a plan is for, and what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Something that holds data may be replaced.
+    pub allow_replace: bool,
+    /// More may be deleted or replaced than the environment's guardrails say.
+    pub allow_mass_delete: bool,
+}
+
+/// Says what an application is in an environment.
+///
+/// # Errors
+/// Every reason why it cannot be, at once.
+pub fn expand(context: &Context<'_>) -> Result<Desired, Vec<Refusal>> {
+    let Some(definition) = &context.environment.definition else {
+        return Err(vec![Refusal::new(
+            RefusalCode::EnvironmentGone,
+            "",
+            format!("there is no environment for {} to run in", context.application),
+        )]);
+    };
+    let name: Result<Name, _> = definition.name.parse();
+    let deployment = deployment::name_of(&definition.name, context.application.as_str());
+    let (Ok(environment), Ok(deployment)) = (name, deployment) else {
+        return Err(vec![Refusal::new(
+            RefusalCode::InvalidName,
+            "name",
+            format!("`{}_{}` is not a name", definition.name, context.application),
+        )]);
+    };
+    let model = context.model.in_environment(&definition.name);
+    let scene = build::Scene { context, definition, model: &model, deployment: &deployment };
+    let (placement, built) = placement::place_and_build(&scene)?;
+    Ok(Desired {
+        deployment,
+        application: context.application.clone(),
+        environment,
+        revision: context.revision,
+        environment_version: context.environment.version,
+        guardrails: definition.guardrails.clone(),
+        classes: built.classes,
+        placement,
+        notes: built.notes,
+        resources: built.wanted,
+    })
+}
+
+/// The clusters that an environment offers.
+#[must_use]
+pub fn offered_clusters(environment: &Environment) -> BTreeSet<ResourceId> {
+    let clusters = environment.definition.iter().flat_map(|definition| definition.clusters.keys());
+    clusters.filter_map(|name| names::cluster(name)).collect()
+}

@@ -1,0 +1,218 @@
+//! Where workloads go, and why there.
+//!
+//! A candidate is ruled out by its tiers, its capacity, or because it is going away. The others are scored; ties go
+//! to the first by name. What weighs more than the rest together is that the application runs there already: moving
+//! replaces everything.
+
+use std::collections::BTreeSet;
+
+use super::build::{Built, Scene, Site, build};
+use super::names;
+use super::refusal::{Refusal, RefusalCode};
+use crate::environment::{ClusterOffer, Tier};
+use crate::kinds::support_service::Capability;
+use crate::kinds::{Cluster, TypedSpec as _, cluster};
+use crate::lifecycle::Resource;
+use crate::name::ResourceId;
+use crate::plan::{Placement, Score};
+
+/// It runs there already.
+const HERE_ALREADY: i64 = 1_000;
+/// It is where the environment wants its workloads.
+const RIGHT_LOCATION: i64 = 200;
+/// It exists and is ready: nothing to wait for.
+const READY: i64 = 100;
+/// It exists, but is not ready.
+const EXISTS: i64 = 40;
+/// It is meant for this tier alone.
+const RIGHT_TIER: i64 = 50;
+/// It brings something along that would have to be installed.
+const BRINGS: i64 = 20;
+/// The most that free capacity adds.
+const FREE: i64 = 30;
+/// Workloads that one node takes, as a rule of thumb (Kubernetes: 110 pods a node, system pods and rollouts off).
+const WORKLOADS_PER_NODE: u32 = 50;
+
+/// A candidate and what is known of it.
+struct Candidate<'a> {
+    id: ResourceId,
+    offer: &'a ClusterOffer,
+    state: Option<&'a Resource>,
+}
+
+impl<'a> Candidate<'a> {
+    fn live_spec(&self) -> Option<&'a cluster::Spec> {
+        match self.state {
+            Some(Resource::Live(body)) => Cluster::of(&body.spec),
+            Some(Resource::Absent | Resource::Deleting(..) | Resource::Gone(_)) | None => None,
+        }
+    }
+
+    fn site(&self) -> Site<'_> {
+        Site { id: &self.id, spec: self.live_spec().unwrap_or(&self.offer.spec) }
+    }
+}
+
+/// Chooses a cluster and builds the application for it.
+///
+/// # Errors
+/// Every reason why the application cannot be in this environment, the score table among them if no cluster fits.
+pub(super) fn place_and_build(scene: &Scene<'_>) -> Result<(Placement, Built), Vec<Refusal>> {
+    let candidates = candidates(scene);
+    let Some(first) = candidates.first() else {
+        let message = format!("environment {} offers no cluster", scene.definition.name);
+        return Err(vec![Refusal::new(RefusalCode::NoClusterFits, "", message)]);
+    };
+    // What the application demands of a cluster does not depend on which one it is.
+    let trial = build(scene, &first.site());
+    let scores = scores(scene, &candidates, &trial.demand);
+    let chosen = scores.first().filter(|score| score.total.is_some());
+    let chosen = chosen.and_then(|best| candidates.iter().find(|one| one.id == best.cluster));
+    let Some(chosen) = chosen else {
+        let mut refusals = trial.refusals;
+        refusals.push(nothing_fits(scene, &scores));
+        return Err(refusals);
+    };
+    let mut built = if chosen.id == first.id { trial } else { build(scene, &chosen.site()) };
+    if !built.refusals.is_empty() {
+        return Err(built.refusals);
+    }
+    if chosen.live_spec().is_some_and(|live| *live != chosen.offer.spec) {
+        let name = &scene.definition.name;
+        built.notes.push(format!(
+            "{} is not as environment {name} offers it; a deployment does not change it",
+            chosen.id
+        ));
+    }
+    Ok((Placement { cluster: chosen.id.clone(), scores }, built))
+}
+
+fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
+    let offers = scene.definition.clusters.iter();
+    let candidates = offers.filter_map(|(name, offer)| {
+        let id = names::cluster(name)?;
+        let state = scene.context.clusters.get(&id);
+        Some(Candidate { id, offer, state })
+    });
+    candidates.collect()
+}
+
+/// The score table, best first.
+fn scores(
+    scene: &Scene<'_>,
+    candidates: &[Candidate<'_>],
+    demand: &BTreeSet<Capability>,
+) -> Vec<Score> {
+    let mut scores: Vec<Score> =
+        candidates.iter().map(|candidate| score(scene, candidate, demand)).collect();
+    scores.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.cluster.cmp(&b.cluster)));
+    scores
+}
+
+fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capability>) -> Score {
+    let mut total = 0;
+    let mut reasons = Vec::new();
+    let mut add = |points: i64, reason: String| {
+        total += points;
+        reasons.push(format!("{points:+} {reason}"));
+    };
+    let site = candidate.site();
+    if scene.context.current == Some(&candidate.id) {
+        add(HERE_ALREADY, "runs here already".into());
+    }
+    if let Some(wanted) = &scene.definition.location {
+        if *wanted == site.spec.location {
+            add(RIGHT_LOCATION, format!("is in {wanted}"));
+        } else {
+            add(0, format!("is in {}, not in {wanted}", site.spec.location));
+        }
+    }
+    match candidate.state {
+        Some(Resource::Live(body)) if body.is_ready() => add(READY, "is ready".into()),
+        Some(Resource::Live(_)) => add(EXISTS, "exists, but is not ready".into()),
+        Some(Resource::Absent | Resource::Deleting(..) | Resource::Gone(_)) | None => {
+            add(0, "has to be made".into());
+        }
+    }
+    if candidate.offer.tiers == [scene.definition.tier] {
+        add(RIGHT_TIER, format!("is for {} alone", tier(scene.definition.tier)));
+    }
+    for capability in demand {
+        if site.spec.capabilities.iter().any(|one| one == capability.as_str()) {
+            add(BRINGS, format!("brings {}", capability.as_str()));
+        }
+    }
+    let room = Room::of(scene, candidate, &site);
+    add(room.points(), format!("has room for {} of {} workloads", room.free(), room.total));
+    match rules_out(scene, candidate, &room) {
+        None => Score { cluster: candidate.id.clone(), total: Some(total), reasons },
+        Some(reason) => Score { cluster: candidate.id.clone(), total: None, reasons: vec![reason] },
+    }
+}
+
+/// Why a cluster cannot be chosen at all.
+fn rules_out(scene: &Scene<'_>, candidate: &Candidate<'_>, room: &Room) -> Option<String> {
+    let definition = scene.definition;
+    if !candidate.offer.tiers.is_empty() && !candidate.offer.tiers.contains(&definition.tier) {
+        let tiers: Vec<&str> = candidate.offer.tiers.iter().copied().map(tier).collect();
+        return Some(format!("is for {}, not for {}", tiers.join(" and "), tier(definition.tier)));
+    }
+    if matches!(candidate.state, Some(Resource::Deleting(..))) {
+        return Some("is being deleted".to_owned());
+    }
+    if room.wanted > room.free() {
+        return Some(format!(
+            "has room for {} more workloads of {}, not for {}",
+            room.free(),
+            room.total,
+            room.wanted
+        ));
+    }
+    None
+}
+
+/// Capacity, in workloads.
+struct Room {
+    total: u32,
+    occupied: u32,
+    wanted: u32,
+}
+
+impl Room {
+    fn of(scene: &Scene<'_>, candidate: &Candidate<'_>, site: &Site<'_>) -> Self {
+        let by_nodes = site.spec.nodes_max.saturating_mul(WORKLOADS_PER_NODE);
+        Self {
+            total: candidate.offer.workloads_max.unwrap_or(by_nodes),
+            occupied: scene.context.occupied.get(&candidate.id).copied().unwrap_or(0),
+            wanted: u32::try_from(scene.model.workloads.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    const fn free(&self) -> u32 {
+        self.total.saturating_sub(self.occupied)
+    }
+
+    fn points(&self) -> i64 {
+        FREE * i64::from(self.free()) / i64::from(self.total.max(1))
+    }
+}
+
+const fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Dev => "dev",
+        Tier::Staging => "staging",
+        Tier::Prod => "prod",
+    }
+}
+
+fn nothing_fits(scene: &Scene<'_>, scores: &[Score]) -> Refusal {
+    let lines =
+        scores.iter().map(|score| format!("{} {}", score.cluster, score.reasons.join(", ")));
+    let message = format!(
+        "no cluster of environment {} fits: {}",
+        scene.definition.name,
+        lines.collect::<Vec<_>>().join("; ")
+    );
+    Refusal::new(RefusalCode::NoClusterFits, "", message)
+        .hint("offer another cluster in the environment, or raise its limits")
+}
