@@ -1,0 +1,138 @@
+//! Writing: a batch and its checkpoint in one transaction.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::SCHEMA;
+use crate::batch::{ActivityRow, Batch, EdgeChange, Handle, RevisionRow, VersionRow};
+use crate::sql;
+use crate::store::{Checkpoint, StoreError};
+
+/// Makes the tables in an empty file; refuses a file of another schema.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match found {
+        0 => {
+            transaction.execute_batch(sql::SCHEMA_SQLITE)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+            Ok(transaction.commit()?)
+        }
+        SCHEMA => Ok(()),
+        found => Err(StoreError::Schema { found, expected: SCHEMA }),
+    }
+}
+
+pub(super) fn claim(connection: &mut Connection) -> Result<Checkpoint, StoreError> {
+    let mut claim = connection.prepare_cached(sql::CLAIM)?;
+    let read =
+        |row: &rusqlite::Row<'_>| Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)? });
+    Ok(claim.query_row([], read)?)
+}
+
+pub(super) fn apply(
+    connection: &mut Connection,
+    epoch: i64,
+    batch: &Batch,
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let moved = transaction
+        .prepare_cached(sql::MOVE_CHECKPOINT)?
+        .execute(params![batch.to, batch.from, epoch])?;
+    if moved == 0 {
+        return Err(StoreError::Fenced);
+    }
+    close(&transaction, &batch.closed)?;
+    versions(&transaction, &batch.versions)?;
+    activity(&transaction, &batch.activity)?;
+    edges(&transaction, &batch.edges)?;
+    handles(&transaction, &batch.handles)?;
+    revisions(&transaction, &batch.revisions)?;
+    Ok(transaction.commit()?)
+}
+
+fn close(transaction: &Transaction<'_>, closed: &[(i64, i64)]) -> Result<(), StoreError> {
+    let mut update = transaction.prepare_cached(sql::CLOSE_VERSION)?;
+    for (from_position, to_position) in closed {
+        update.execute([to_position, from_position])?;
+    }
+    Ok(())
+}
+
+fn versions(transaction: &Transaction<'_>, rows: &[VersionRow]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::INSERT_VERSION)?;
+    for row in rows {
+        let (stream, columns) = (&row.stream, &row.columns);
+        insert.execute(params![
+            row.from_position,
+            row.to_position,
+            stream.to_string(),
+            stream.tenant().as_str(),
+            stream.kind(),
+            stream.name().as_str(),
+            i64::from(stream.resource().is_some()),
+            row.version,
+            row.time,
+            columns.phase,
+            i64::from(columns.ready),
+            columns.deployment,
+            columns.environment,
+            columns.application,
+            columns.class,
+            columns.uid,
+            columns.summary,
+            row.doc,
+        ])?;
+    }
+    Ok(())
+}
+
+fn activity(transaction: &Transaction<'_>, rows: &[ActivityRow]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::INSERT_ACTIVITY)?;
+    for row in rows {
+        insert.execute(params![
+            row.position,
+            row.commit_id,
+            row.time,
+            row.stream.tenant().as_str(),
+            row.stream.to_string(),
+            row.version,
+            row.actor,
+            row.command,
+            i64::from(row.intent),
+            row.causation_id,
+            row.correlation_id,
+            row.traceparent,
+            row.events,
+        ])?;
+    }
+    Ok(())
+}
+
+fn edges(transaction: &Transaction<'_>, changes: &[EdgeChange]) -> Result<(), StoreError> {
+    let mut open = transaction.prepare_cached(sql::OPEN_EDGE)?;
+    let mut close = transaction.prepare_cached(sql::CLOSE_EDGE)?;
+    for change in changes {
+        let (statement, edge, at) = match change {
+            EdgeChange::Opened { edge, at } => (&mut open, edge, at),
+            EdgeChange::Closed { edge, at } => (&mut close, edge, at),
+        };
+        statement.execute(params![at, edge.source, edge.target, edge.output])?;
+    }
+    Ok(())
+}
+
+fn handles(transaction: &Transaction<'_>, rows: &[Handle]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::INSERT_HANDLE)?;
+    for row in rows {
+        insert.execute(params![row.handle, row.stream.to_string(), row.since])?;
+    }
+    Ok(())
+}
+
+fn revisions(transaction: &Transaction<'_>, rows: &[RevisionRow]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::INSERT_REVISION)?;
+    for row in rows {
+        insert.execute(params![row.stream.to_string(), row.number, row.position])?;
+    }
+    Ok(())
+}
