@@ -2,7 +2,7 @@
 //!
 //! [`Journal`] is the log as its adapters provide it: [`memory`] for tests, [`sqlite`] as the embedded default.
 //! [`Executor`] is the one write path: load, fold, decide, append. Everything that changes anything passes
-//! through it.
+//! through it. [`verify()`] reads a whole log and says whether it is what was written.
 //!
 //! The contract that every adapter holds is executable: [`conformance!`].
 
@@ -17,6 +17,7 @@ pub mod memory;
 pub mod sqlite;
 mod state;
 pub mod testing;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use codec::Upcast;
 pub use error::{AppendError, Breakage, ExecuteError, JournalError, LoadError};
 pub use execute::{Executed, Executor, Settings};
 pub use state::Folded;
+pub use verify::{Verified, verify};
 
 /// A commit's place in the total order of the log. Later is greater; nothing else may be read into the number.
 #[derive(

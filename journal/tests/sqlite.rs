@@ -1,5 +1,10 @@
 //! The embedded log, on a real disk.
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "these are tests"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +16,7 @@ use journal::sqlite::{OpenError, Options, SqliteJournal};
 use journal::testing::{Tally, add, commit, context, stream};
 use journal::{
     AppendError, Breakage, ExecuteError, Executor, Journal, JournalError, LoadError, Position,
-    Token,
+    Token, Verified, verify,
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -202,4 +207,31 @@ fn a_stream_too_long_ago_to_be_kept_at_hand_still_refuses_what_does_not_continue
     let again = commit(&stream("a"), 2, None, &[1]);
     let answer = block_on(journal.append(Token::EMPTY, again));
     assert!(matches!(answer, Err(AppendError::Conflict { .. })), "{answer:?}");
+}
+
+#[test]
+fn verify_counts_a_whole_log_and_names_the_first_breakage() {
+    let directory = TempDir::new().unwrap();
+    let executor = Executor::new(Arc::new(SqliteJournal::open(directory.path()).unwrap()));
+    assert_eq!(block_on(verify(&**executor.journal())).unwrap(), Verified::default());
+    for id in 0..50 {
+        let stream = stream(["a", "b", "c"][id as usize % 3]);
+        block_on(executor.execute::<Tally>(&stream, add(1), context(id))).unwrap();
+    }
+    let verified = block_on(verify(&**executor.journal())).unwrap();
+    assert_eq!((verified.streams, verified.commits, verified.events), (3, 50, 50));
+    assert_eq!(verified.head, Position::new(50));
+    drop(executor);
+
+    // Two commits change places: each seal holds, and no position is missing.
+    let file = Connection::open(directory.path().join("journal.sqlite")).unwrap();
+    let swap = "UPDATE commits SET position = -position WHERE position IN (10, 13);
+                UPDATE commits SET position = 10 WHERE position = -13;
+                UPDATE commits SET position = 13 WHERE position = -10;";
+    file.execute_batch(swap).unwrap();
+    drop(file);
+    let journal = SqliteJournal::open(directory.path()).unwrap();
+    let (position, breakage) = breakage(block_on(verify(&journal)).unwrap_err());
+    assert_eq!(position, Position::new(10));
+    assert!(matches!(breakage, Breakage::Version { .. }), "{breakage}");
 }
