@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
 use crate::codec::{self, Description};
+use crate::snapshots::Snapshots;
 use crate::state::{self, Folded, States};
 use crate::{
     AppendError, Appended, ExecuteError, Journal, LoadError, Position, Recorded, Token, Upcast,
@@ -27,17 +28,19 @@ const PAUSE_MS_FIRST: u64 = 10;
 const TURNS: usize = 1_024;
 
 /// How an [`Executor`] works.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The most states kept at hand.
     pub states_max: usize,
     /// Lifts old events.
     pub upcast: Upcast,
+    /// Where states of long streams are kept between starts; none: nowhere.
+    pub snapshots: Option<Arc<dyn Snapshots>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { states_max: STATES_MAX, upcast: domain::schema::upcast }
+        Self { states_max: STATES_MAX, upcast: domain::schema::upcast, snapshots: None }
     }
 }
 
@@ -97,7 +100,7 @@ impl Executor {
     /// Carries out commands on a journal, otherwise than by default.
     #[must_use]
     pub fn with(journal: Arc<dyn Journal>, settings: Settings) -> Self {
-        let states = States::new(journal, settings.upcast, settings.states_max);
+        let states = States::new(journal, settings);
         let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
         Self(Arc::new(Inner { states, turns }))
     }
@@ -256,7 +259,7 @@ impl Inner {
         }
         let recorded = Recorded { position: appended.position, sealed };
         let folded = state::after::<D>(current, &recorded, events.clone());
-        self.states.keep(request.stream, folded.clone());
+        let folded = self.states.keep(request.stream, folded);
         Ok(Attempt::Done(executed(&folded, events, false)))
     }
 

@@ -14,6 +14,7 @@ mod error;
 pub mod execute;
 mod follow;
 pub mod memory;
+pub mod snapshots;
 pub mod sqlite;
 mod state;
 pub mod testing;

@@ -12,6 +12,7 @@ mod open;
 mod readers;
 mod recent;
 mod rows;
+mod snapshots;
 mod writer;
 
 use std::fs::File;
@@ -33,6 +34,7 @@ use crate::{AppendError, Appended, Journal, JournalError, Loaded, Position, Reco
 pub use open::OpenError;
 use readers::Readers;
 use recent::Recent;
+pub use snapshots::SqliteSnapshots;
 use writer::Writer;
 
 /// The most commits a follower reads from the disk at once: about 1 MiB, some milliseconds of a reader.

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use domain::commit::Hash;
 use domain::{Decider, StreamId};
+use serde::Serialize;
+use tracing::debug;
 
 use crate::cache::Cache;
 use crate::chain::Tip;
 use crate::codec::{self, Upcast};
+use crate::execute::Settings;
+use crate::snapshots::{SNAPSHOT_EVERY, Snapshot, Snapshots};
 use crate::{Journal, JournalError, LoadError, Position, Recorded, Token, chain};
 
 /// The state of an aggregate as of a version.
@@ -21,6 +25,8 @@ pub struct Folded<S> {
     /// The position of the last commit in it; [`Position::START`] if there is none.
     pub position: Position,
     pub(crate) hash: Hash,
+    /// Commits since the last snapshot.
+    unsaved: u32,
 }
 
 impl<S> Clone for Folded<S> {
@@ -31,11 +37,15 @@ impl<S> Clone for Folded<S> {
 
 impl<S: Default> Default for Folded<S> {
     fn default() -> Self {
-        Self { state: Arc::default(), version: 0, position: Position::START, hash: Hash::default() }
+        Self::at(S::default(), 0, Position::START, Hash::default())
     }
 }
 
 impl<S> Folded<S> {
+    pub(crate) fn at(state: S, version: u64, position: Position, hash: Hash) -> Self {
+        Self { state: Arc::new(state), version, position, hash, unsaved: 0 }
+    }
+
     pub(crate) const fn token(&self) -> Token {
         Token::at(self.position)
     }
@@ -48,7 +58,8 @@ impl<S> Folded<S> {
 /// States of aggregates of any type, folded from the log.
 pub(crate) struct States {
     pub(crate) journal: Arc<dyn Journal>,
-    pub(crate) upcast: Upcast,
+    upcast: Upcast,
+    snapshots: Option<Arc<dyn Snapshots>>,
     cache: Cache<StreamId, Cached>,
 }
 
@@ -60,8 +71,9 @@ struct Cached {
 }
 
 impl States {
-    pub(crate) fn new(journal: Arc<dyn Journal>, upcast: Upcast, entries_max: usize) -> Self {
-        Self { journal, upcast, cache: Cache::new(entries_max) }
+    pub(crate) fn new(journal: Arc<dyn Journal>, settings: Settings) -> Self {
+        let Settings { states_max, upcast, snapshots } = settings;
+        Self { journal, upcast, snapshots, cache: Cache::new(states_max) }
     }
 
     /// The state kept, possibly behind the log; read if none is kept.
@@ -71,7 +83,7 @@ impl States {
     ) -> Result<Folded<D::State>, LoadError> {
         match self.kept(stream) {
             Some(folded) => Ok(folded),
-            None => self.advance::<D>(stream, None).await,
+            None => self.read::<D>(stream).await,
         }
     }
 
@@ -80,24 +92,38 @@ impl States {
         &self,
         stream: &StreamId,
     ) -> Result<Folded<D::State>, LoadError> {
-        let Some(kept) = self.kept(stream) else {
-            return self.advance::<D>(stream, None).await;
-        };
-        match self.advance::<D>(stream, Some(kept)).await {
+        let Some(kept) = self.kept(stream) else { return self.read::<D>(stream).await };
+        // A replica that lags may know less than we do: what we have was in the log, and still is.
+        match self.advance::<D>(stream, kept.clone()).await {
+            Ok(Some(folded)) => Ok(folded),
+            Ok(None) => Ok(kept),
             // What was kept is only a copy: the log itself is asked before it is called damaged.
             Err(LoadError::Journal(JournalError::Damaged { .. })) => {
                 self.forget(stream);
-                self.advance::<D>(stream, None).await
+                self.read::<D>(stream).await
             }
-            answer => answer,
+            Err(error) => Err(error),
         }
     }
 
-    /// Keeps a state, unless a newer one is kept.
-    pub(crate) fn keep<S: Send + Sync + 'static>(&self, stream: &StreamId, folded: Folded<S>) {
+    /// Keeps a state, unless a newer one is kept, and takes a snapshot now and then.
+    pub(crate) fn keep<S: Serialize + Send + Sync + 'static>(
+        &self,
+        stream: &StreamId,
+        mut folded: Folded<S>,
+    ) -> Folded<S> {
+        if folded.unsaved >= SNAPSHOT_EVERY
+            && let Some(snapshots) = &self.snapshots
+        {
+            folded.unsaved = 0;
+            if let Some(snapshot) = Snapshot::of(stream, &folded) {
+                snapshots.put(snapshot);
+            }
+        }
         let version = folded.version;
-        let cached = Cached { version, state: Arc::new(folded) };
+        let cached = Cached { version, state: Arc::new(folded.clone()) };
         self.cache.put_unless(stream.clone(), cached, |present| present.version > version);
+        folded
     }
 
     pub(crate) fn forget(&self, stream: &StreamId) {
@@ -109,23 +135,41 @@ impl States {
         state.downcast_ref::<Folded<S>>().cloned()
     }
 
+    /// Reads a state of which nothing is kept in memory: from its snapshot if that fits, or from event one.
+    async fn read<D: Decider>(&self, stream: &StreamId) -> Result<Folded<D::State>, LoadError> {
+        if let Some(folded) = self.snapshot::<D>(stream).await {
+            match self.advance::<D>(stream, folded).await {
+                Ok(Some(folded)) => return Ok(folded),
+                Ok(None) | Err(LoadError::Journal(JournalError::Damaged { .. })) => {
+                    debug!(%stream, "its snapshot does not fit the log and is passed over");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let folded = self.advance::<D>(stream, Folded::default()).await?;
+        Ok(folded.unwrap_or_default())
+    }
+
+    async fn snapshot<D: Decider>(&self, stream: &StreamId) -> Option<Folded<D::State>> {
+        self.snapshots.as_ref()?.get(stream).await?.open::<D>(stream)
+    }
+
+    /// Adds what the log holds after `folded`; none if the log, as read, does not end there or later.
     async fn advance<D: Decider>(
         &self,
         stream: &StreamId,
-        from: Option<Folded<D::State>>,
-    ) -> Result<Folded<D::State>, LoadError> {
-        let mut folded = from.unwrap_or_default();
+        mut folded: Folded<D::State>,
+    ) -> Result<Option<Folded<D::State>>, LoadError> {
         let loaded = self.journal.load(stream, folded.version).await?;
         if loaded.commits.is_empty() {
-            // A replica that lags knows less than we do: what we have was in the log, and still is.
-            return Ok(folded);
+            let fits = loaded.token == folded.token();
+            return Ok(fits.then(|| self.keep(stream, folded)));
         }
         chain::check(Some(folded.tip()), folded.version, &loaded.commits)?;
         for recorded in &loaded.commits {
             folded = self.apply::<D>(folded, recorded)?;
         }
-        self.keep(stream, folded.clone());
-        Ok(folded)
+        Ok(Some(self.keep(stream, folded)))
     }
 
     fn apply<D: Decider>(
@@ -162,7 +206,7 @@ impl States {
                 state = D::evolve(state, event);
                 if done(&state, version) {
                     let (position, hash) = (recorded.position, recorded.sealed.hash);
-                    return Ok(Some(Folded { state: Arc::new(state), version, position, hash }));
+                    return Ok(Some(Folded::at(state, version, position, hash)));
                 }
             }
         }
@@ -183,5 +227,6 @@ pub(crate) fn after<D: Decider>(
         version: tip.version,
         position: tip.position,
         hash: tip.hash,
+        unsaved: folded.unsaved + 1,
     }
 }
