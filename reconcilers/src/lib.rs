@@ -1,1 +1,5 @@
 //! What makes it true.
+
+pub mod planner;
+
+pub use planner::{PlanError, Planned, Planner};
