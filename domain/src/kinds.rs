@@ -1,6 +1,6 @@
 //! THE REGISTRY: one line a kind.
 //!
-//! Everything that repeats per kind is generated from [`for_each_kind!`]: the [`KindName`] and [`Spec`] enums
+//! Everything that repeats per kind is generated from [`for_each_kind!`](crate::for_each_kind): the [`KindName`] and [`Spec`] enums
 //! here, the reconcilers' and providers' tables elsewhere.
 
 use std::fmt;
