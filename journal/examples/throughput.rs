@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::StreamExt as _;
+use journal::memory::MemoryJournal;
 use journal::sqlite::SqliteJournal;
 use journal::testing::{Tally, add, context, stream};
 use journal::{Executor, Journal, Position, Recorded};
@@ -37,6 +38,7 @@ async fn main() {
     println!("commands / raw group commits: {:.2}", ours / raw);
     one_at_a_time(&executor).await;
     loads(&journal).await;
+    in_memory().await;
 }
 
 async fn commands(executor: &Executor) -> f64 {
@@ -92,6 +94,17 @@ async fn one_at_a_time(executor: &Executor) {
     micros.sort_unstable();
     let (p50, p99) = (micros.get(500), micros.get(990));
     println!("one at a time: p50 {p50:?} us, p99 {p99:?} us");
+}
+
+/// What the write path costs without a disk: the pace of tests that simulate.
+async fn in_memory() {
+    let executor = Executor::new(Arc::new(MemoryJournal::new()));
+    let began = Instant::now();
+    for id in 0..COMMANDS {
+        let stream = stream(&format!("s{}", id % STREAMS));
+        executor.execute::<Tally>(&stream, add(1), context(id)).await.unwrap();
+    }
+    rate("commands in memory, one at a time", COMMANDS, began);
 }
 
 async fn loads(journal: &SqliteJournal) {
