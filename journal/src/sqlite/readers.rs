@@ -45,11 +45,13 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let _place = self.room.acquire().await.map_err(|_| JournalError::Closed)?;
+        let place = Arc::clone(&self.room).acquire_owned().await;
+        let place = place.map_err(|_| JournalError::Closed)?;
         let (answer, answered) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
-            // Whoever asked may be gone; then nobody is told.
+            // Whoever asked may be gone; then nobody is told. Its place is taken until here all the same.
             let _ = answer.send(read(connection));
+            drop(place);
         });
         self.queue.send(read).map_err(|_| JournalError::Closed)?;
         answered.await.map_err(|_| JournalError::Closed)?
