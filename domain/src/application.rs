@@ -1,13 +1,27 @@
 //! An application: the developer's file, kept as numbered revisions.
 //!
-//! `parse` makes a [`Model`] of the file's text, with every mistake in it named at once; [`Application`] keeps models
+//! [`parse`] makes a [`Model`] of the file's text, with every mistake in it named at once; [`Application`] keeps models
 //! as revisions, and the images that were built for them. What a revision becomes in an environment is
 //! [`crate::planning`]'s matter.
 
+mod app_file;
+mod check;
+mod containers;
+mod findings;
+mod keys;
 mod model;
+mod parse;
+mod parts;
+mod pattern;
 mod placeholder;
+mod probes;
+mod reader;
+mod scalar;
+mod score;
+mod settings;
 #[cfg(test)]
 mod tests;
+mod yaml;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +32,7 @@ pub use model::{
     Container, Content, File, MODEL_BYTES_MAX, Migrate, Model, Mount, OnDelete, Overrides,
     ResourceOverride, ResourceRequest, Workload, WorkloadOverride,
 };
+pub use parse::{Source, SourceFile, companions, parse};
 pub use placeholder::{Piece, PlaceholderError, Reason, metadata_value, pieces};
 
 use crate::decider::{Decider, Rejection};

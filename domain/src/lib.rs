@@ -11,6 +11,7 @@ pub mod class;
 pub mod commit;
 pub mod decider;
 pub mod deployment;
+pub mod diagnostic;
 pub mod environment;
 pub mod kind;
 pub mod kinds;
