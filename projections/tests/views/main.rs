@@ -1,6 +1,8 @@
 //! The views against the log: whatever happened, they are its fold.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
+mod asking;
 mod past;
 mod rebuilding;
+mod running;
 mod world;
