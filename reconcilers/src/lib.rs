@@ -1,5 +1,29 @@
-//! What makes it true.
+//! What makes it *true*: loops that follow the log, look at the world, and take one step at a time.
+//!
+//! A wake-up carries no data (invariant 4): [`driver`] loads a resource, resolves what it needs, observes the
+//! world, asks the pure [`reconcile::Reconcile::next`] for one step, takes it, and begins again. Nothing is kept
+//! between two steps but when to look again, so a crash between them is free. Read in this order:
+//! [`reconcile`] (the contract), [`converge`] (the one way to the wanted state), [`driver`] (one step),
+//! [`run`] (the loop), [`rollouts`] (a deployment's steps), [`sweep`] (what nobody wants any more).
 
+pub mod clock;
+pub mod converge;
+pub mod decision;
+pub mod driver;
+pub mod graph;
+pub mod index;
+pub mod kinds;
 pub mod planner;
+pub mod providers;
+pub mod queue;
+pub mod reconcile;
+pub mod rollouts;
+pub mod run;
+pub mod sweep;
 
+pub use clock::{Clock, WallClock};
+pub use driver::{Driver, Settings};
 pub use planner::{PlanError, Planned, Planner};
+pub use providers::Providers;
+pub use reconcile::{CallError, Performed, Provider, Reconcile, Step, Subject, Target, Waiting};
+pub use run::run;

@@ -1,1 +1,19 @@
-//! A deterministic cloud in a box.
+//! A cloud in a box: deterministic, quick, and as unreliable as you like.
+//!
+//! [`World`] is the cloud itself: pure state on a clock of its own choosing, where things take their time.
+//! [`Sim`] is the provider of every kind on top of it, with scripted [`fault`]s. It stays in the product: as the
+//! demo, for rehearsals, and as the world that the tests run in.
+
+pub mod duration;
+pub mod fault;
+mod object;
+mod outputs;
+mod provider;
+mod store;
+mod world;
+
+pub use fault::{Fault, Operation, Script};
+pub use object::{Entry, Object};
+pub use provider::{Options, Sim};
+pub use store::StoreError;
+pub use world::{Nature, NotThere, World};

@@ -1,0 +1,336 @@
+//! The provider of every kind, on top of a [`World`].
+
+use std::future::pending;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::lifecycle::FailureClass;
+use domain::{ResourceId, StreamId, Tenant, Time};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
+use reconcilers::converge::{Call, Seen};
+use reconcilers::{CallError, Clock, Performed, Provider, Reconcile, Target};
+use tokio::sync::{Notify, broadcast};
+use tracing::error;
+
+use crate::fault::{Fault, NoFaults, Operation, Script};
+use crate::object::{Entry, Object};
+use crate::store::{Store, StoreError};
+use crate::world::{Nature, NotThere, World};
+
+/// How many changes may be waiting to be told; who falls behind misses some, which is allowed.
+const CHANGES_MAX: usize = 4_096;
+
+/// How a simulated cloud is set up.
+pub struct Options {
+    /// The world's own traits.
+    pub nature: Nature,
+    /// Where it is kept; none to forget it.
+    pub path: Option<PathBuf>,
+    /// What goes wrong.
+    pub script: Box<dyn Script>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { nature: Nature::default(), path: None, script: Box::new(NoFaults) }
+    }
+}
+
+/// A simulated cloud.
+pub struct Sim {
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+    changes: broadcast::Sender<StreamId>,
+    agenda: Notify,
+}
+
+struct Inner {
+    world: World,
+    store: Option<Store>,
+    script: Box<dyn Script>,
+}
+
+impl Sim {
+    /// Opens a world.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what is kept of it cannot be read.
+    pub fn open(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StoreError> {
+        let mut world = World::new(options.nature);
+        let store = options.path.map(|path| Store::open(&path, &mut world)).transpose()?;
+        let inner = Mutex::new(Inner { world, store, script: options.script });
+        let changes = broadcast::Sender::new(CHANGES_MAX);
+        Ok(Self { clock, inner, changes, agenda: Notify::new() })
+    }
+
+    /// Tells of what time alone changes, until dropped. Without it such changes are seen only when looked for.
+    pub async fn run(&self) {
+        loop {
+            let (due, targets) = {
+                let mut inner = self.inner();
+                let targets = inner.world.due(self.clock.now());
+                (inner.world.next_due(), targets)
+            };
+            for target in &targets {
+                self.tell(target);
+            }
+            let changed = self.agenda.notified();
+            match due {
+                None => changed.await,
+                Some(due) => {
+                    let micros = due.micros_since(self.clock.now()).max(1_000).unsigned_abs();
+                    let pause = tokio::time::sleep(std::time::Duration::from_micros(micros));
+                    tokio::select! { () = changed => {}, () = pause => {} }
+                }
+            }
+        }
+    }
+
+    /// Looks at the world as it is.
+    pub fn with_world<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.inner().world)
+    }
+
+    /// What time alone has changed since it was last asked: for those who do not [`run`](Self::run).
+    pub fn due(&self) -> Vec<Target> {
+        let now = self.clock.now();
+        self.inner().world.due(now)
+    }
+
+    /// Makes a thing stop working: it stays unready, or for good.
+    ///
+    /// # Errors
+    /// [`NotThere`].
+    pub fn break_down(
+        &self,
+        tenant: &Tenant,
+        id: &ResourceId,
+        message: &str,
+        for_good: bool,
+    ) -> Result<(), NotThere> {
+        let message = message.to_owned();
+        self.happen(tenant, id, |at, object| {
+            let uid = object.target.uid;
+            Entry::Broke { at, uid, message, for_good }
+        })
+    }
+
+    /// Makes it work again.
+    ///
+    /// # Errors
+    /// [`NotThere`].
+    pub fn heal(&self, tenant: &Tenant, id: &ResourceId) -> Result<(), NotThere> {
+        self.happen(tenant, id, |at, object| Entry::Healed { at, uid: object.target.uid })
+    }
+
+    /// Changes it behind its owner's back.
+    ///
+    /// # Errors
+    /// [`NotThere`].
+    pub fn drift(
+        &self,
+        tenant: &Tenant,
+        id: &ResourceId,
+        detail: &str,
+        by: Option<&str>,
+    ) -> Result<(), NotThere> {
+        let (detail, by) = (detail.to_owned(), by.map(str::to_owned));
+        self.happen(tenant, id, |at, object| {
+            let uid = object.target.uid;
+            Entry::Drifted { at, uid, detail, by }
+        })
+    }
+
+    /// Removes it behind its owner's back.
+    ///
+    /// # Errors
+    /// [`NotThere`].
+    pub fn remove(
+        &self,
+        tenant: &Tenant,
+        id: &ResourceId,
+        by: Option<&str>,
+    ) -> Result<(), NotThere> {
+        let by = by.map(str::to_owned);
+        self.happen(tenant, id, |at, object| {
+            let uid = object.target.uid;
+            Entry::Removed { at, uid, by }
+        })
+    }
+
+    fn happen(
+        &self,
+        tenant: &Tenant,
+        id: &ResourceId,
+        entry: impl FnOnce(Time, &Object) -> Entry,
+    ) -> Result<(), NotThere> {
+        let mut inner = self.inner();
+        let object = inner.world.find(tenant, id)?;
+        let target = object.target.clone();
+        let entry = entry(self.clock.now(), object);
+        inner.commit(entry).ok();
+        drop(inner);
+        self.tell(&target);
+        Ok(())
+    }
+
+    fn tell(&self, target: &Target) {
+        // Nobody listens: nobody needs to know.
+        self.changes.send(target.stream()).ok();
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what a call asks for, with the fault that is due, if any.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        target: Option<&Target>,
+        effect: impl FnOnce(&mut Inner, Option<&Fault>) -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let fault = self.inner().script.fault(operation, target);
+        match &fault {
+            Some(Fault::Error) => return Err(refused(FailureClass::Retry, "injected: it failed")),
+            Some(Fault::Throttled) => {
+                return Err(refused(FailureClass::Throttled, "injected: too many calls"));
+            }
+            Some(Fault::CrashBefore) => return pending().await,
+            Some(Fault::Slow(duration)) => tokio::time::sleep(*duration).await,
+            Some(
+                Fault::LostReply | Fault::CrashAfter | Fault::Stale(_) | Fault::FailsForGood(_),
+            )
+            | None => {}
+        }
+        let outcome = effect(&mut self.inner(), fault.as_ref());
+        self.agenda.notify_one();
+        match fault {
+            Some(Fault::LostReply) => {
+                Err(refused(FailureClass::Retry, "injected: the answer was lost"))
+            }
+            Some(Fault::CrashAfter) => pending().await,
+            Some(
+                Fault::Error
+                | Fault::Throttled
+                | Fault::CrashBefore
+                | Fault::Slow(_)
+                | Fault::Stale(_)
+                | Fault::FailsForGood(_),
+            )
+            | None => outcome,
+        }
+    }
+
+    async fn delete(&self, target: &Target) -> Result<Performed, CallError> {
+        self.call(Operation::Delete, Some(target), |inner, _| {
+            let (entry, performed) = inner.world.delete(target, self.clock.now());
+            entry.map_or(Ok(()), |entry| inner.commit(entry))?;
+            Ok(performed)
+        })
+        .await
+    }
+}
+
+fn refused(class: FailureClass, message: impl Into<String>) -> CallError {
+    CallError { class, message: message.into() }
+}
+
+impl Inner {
+    /// Makes an effect true: on disk first.
+    fn commit(&mut self, entry: Entry) -> Result<(), CallError> {
+        if let Some(store) = &mut self.store {
+            store.append(&entry).map_err(|error| {
+                error!(%error, "the simulated world cannot be kept");
+                refused(FailureClass::Retry, error.to_string())
+            })?;
+        }
+        self.world.apply(entry);
+        Ok(())
+    }
+
+    fn make(
+        &mut self,
+        operation: Operation,
+        target: &Target,
+        call: &Call,
+        now: Time,
+    ) -> Result<(), CallError> {
+        let missing = |error: NotThere| refused(FailureClass::Retry, error.to_string());
+        let entry = match (operation, call) {
+            (_, Call::Create { token, desired }) => self.world.create(target, *token, desired, now),
+            (_, Call::Update(desired)) => {
+                self.world.update(target, desired, now).map_err(missing)?
+            }
+            (_, Call::Delete) => None,
+        };
+        entry.map_or(Ok(()), |entry| self.commit(entry))
+    }
+}
+
+impl<K> Provider<K> for Sim
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
+        self.call(Operation::Observe, Some(target), |inner, fault| {
+            let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
+            Ok(inner.world.see(target.uid, lag, self.clock.now()))
+        })
+        .boxed()
+    }
+
+    fn perform<'a>(
+        &'a self,
+        target: &'a Target,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Performed, CallError>> {
+        async move {
+            let operation = match &call {
+                Call::Create { .. } => Operation::Create,
+                Call::Update(_) => Operation::Update,
+                Call::Delete => return self.delete(target).await,
+            };
+            self.call(operation, Some(target), |inner, fault| {
+                let now = self.clock.now();
+                inner.make(operation, target, &call, now)?;
+                if let Some(Fault::FailsForGood(message)) = fault {
+                    let (uid, message) = (target.uid, message.clone());
+                    inner.commit(Entry::Broke { at: now, uid, message, for_good: true })?;
+                }
+                Ok(Performed::Finished)
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {
+        self.call(Operation::Sweep, None, |inner, _| {
+            let ours = |object: &&Object| object.target.id.kind.as_str() == K::NAME;
+            Ok(inner.world.objects().filter(ours).map(|object| object.target.clone()).collect())
+        })
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {
+        self.delete(target).boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, StreamId> {
+        let receiver = self.changes.subscribe();
+        let told = futures::stream::unfold(receiver, |mut receiver| async {
+            loop {
+                match receiver.recv().await {
+                    Ok(stream) => return Some((stream, receiver)),
+                    // Some were missed: a resync finds them.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        told.filter(|stream| std::future::ready(stream.kind() == K::NAME)).boxed()
+    }
+}

@@ -1,0 +1,156 @@
+//! The graph, kept up with the log.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use domain::commit::UnreadableEvent;
+use domain::{Name, ResourceId, StreamId, Time};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use journal::{Journal, JournalError, Position, Recorded};
+use tokio::sync::{Mutex as Turn, watch};
+
+use crate::graph::{Cause, Graph, Wake};
+
+/// The log cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// See there.
+    #[error("the log cannot be followed")]
+    Journal(#[from] JournalError),
+    /// Stop, and start a newer Cairn.
+    #[error("the log cannot be understood at position {position}")]
+    Unreadable {
+        /// Where.
+        position: Position,
+        /// What.
+        #[source]
+        source: UnreadableEvent,
+    },
+    /// Whoever followed the log has stopped.
+    #[error("the log is no longer followed")]
+    Stopped,
+}
+
+/// A [`Graph`] and how far it has come.
+pub struct Index {
+    journal: std::sync::Arc<dyn Journal>,
+    graph: Mutex<Graph>,
+    stream: Turn<BoxStream<'static, Result<Recorded, JournalError>>>,
+    position: watch::Sender<Position>,
+    started: Time,
+}
+
+impl Index {
+    /// Begins at the log's first commit. `started` is when this process did: no grace time began before.
+    #[must_use]
+    pub fn new(journal: std::sync::Arc<dyn Journal>, started: Time) -> Self {
+        let stream = Turn::new(journal.follow(Position::START));
+        Self {
+            journal,
+            graph: Mutex::default(),
+            stream,
+            position: watch::Sender::new(Position::START),
+            started,
+        }
+    }
+
+    /// Takes in the next commit, waiting for it, and says who should look.
+    ///
+    /// # Errors
+    /// [`FollowError`]; the index is of no use any more.
+    pub async fn advance(&self) -> Result<Vec<Wake>, FollowError> {
+        let mut stream = self.stream.lock().await;
+        let recorded = stream.next().await.ok_or(FollowError::Stopped)??;
+        self.take(&recorded)
+    }
+
+    /// Waits until everything that is in the log now is taken in; says who should look if nobody else does.
+    ///
+    /// # Errors
+    /// [`FollowError`]; then nothing may be decided that depends on the graph.
+    pub async fn catch_up(&self) -> Result<Vec<Wake>, FollowError> {
+        let head = self.journal.head().await?;
+        let mut position = self.position.subscribe();
+        if *position.borrow_and_update() >= head {
+            return Ok(Vec::new());
+        }
+        let Ok(mut stream) = self.stream.try_lock() else {
+            // Somebody follows, and tells whom it concerns.
+            position.wait_for(|at| *at >= head).await.map_err(|_| FollowError::Stopped)?;
+            return Ok(Vec::new());
+        };
+        let mut wakes = Vec::new();
+        while *self.position.borrow() < head {
+            let recorded = stream.next().await.ok_or(FollowError::Stopped)??;
+            wakes.extend(self.take(&recorded)?);
+        }
+        Ok(wakes)
+    }
+
+    fn take(&self, recorded: &Recorded) -> Result<Vec<Wake>, FollowError> {
+        let position = recorded.position;
+        let wakes = self
+            .graph()
+            .apply(recorded)
+            .map_err(|source| FollowError::Unreadable { position, source })?;
+        self.position.send_replace(position);
+        Ok(wakes)
+    }
+
+    /// How far it has come.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        *self.position.borrow()
+    }
+
+    /// See [`Graph::dependent`].
+    #[must_use]
+    pub fn dependent(&self, stream: &StreamId) -> Option<ResourceId> {
+        self.graph().dependent(stream)
+    }
+
+    /// See [`Graph::unneeded_since`]; never before this process started, which knows of no rollout from before.
+    #[must_use]
+    pub fn unneeded_since(&self, stream: &StreamId) -> Option<Time> {
+        self.graph().unneeded_since(stream).map(|since| since.max(self.started))
+    }
+
+    /// See [`Graph::cause`].
+    #[must_use]
+    pub fn cause(&self, stream: &StreamId) -> Option<Cause> {
+        self.graph().cause(stream)
+    }
+
+    /// See [`Graph::deployment`].
+    #[must_use]
+    pub fn deployment(&self, stream: &StreamId) -> Option<Name> {
+        self.graph().deployment(stream)
+    }
+
+    /// See [`Graph::watch`].
+    pub fn watch(&self, deployment: &StreamId, resources: &[StreamId], now: Time) {
+        self.graph().watch(deployment, resources, now);
+    }
+
+    /// See [`Graph::is_present`].
+    #[must_use]
+    pub fn is_present(&self, stream: &StreamId) -> bool {
+        self.graph().is_present(stream)
+    }
+
+    /// See [`Graph::streams`].
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamId> {
+        self.graph().streams().cloned().collect()
+    }
+
+    /// See [`Graph::owned`].
+    #[must_use]
+    pub fn owned(&self) -> Vec<(StreamId, Name)> {
+        self.graph().owned().map(|(stream, name)| (stream.clone(), name.clone())).collect()
+    }
+
+    fn graph(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

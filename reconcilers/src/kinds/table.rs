@@ -1,0 +1,242 @@
+//! The situations every kind can be in, and the step for each; and that the steps come to an end.
+
+use domain::commit::Hash;
+use domain::kinds::KindName;
+use domain::lifecycle::{ActionName, Command, Lifetime};
+use domain::text::{Inputs, OutputMap};
+use domain::{Decider as _, Resource, Time};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::converge::{Call, Changed, Desired, Seen, SeenState, converge};
+use crate::reconcile::{Reconcile, Step, Subject, Waiting};
+
+const NOW: Time = Time::from_micros(1);
+const UID: Uuid = Uuid::from_u128(1);
+
+fn given(commands: Vec<Command>) -> Resource {
+    commands.into_iter().fold(Resource::Absent, |state, command| {
+        let events = Resource::decide(&state, command).unwrap();
+        Resource::fold(state, events)
+    })
+}
+
+fn declare<K: Reconcile>(doc: &serde_json::Value) -> Command {
+    let spec = KindName::parse(K::NAME).unwrap().read_spec(doc.clone()).unwrap();
+    let lifetime = Lifetime::Kept;
+    Command::Declare { uid: UID, spec, class: None, lifetime, protected: false, at: NOW }
+}
+
+fn start(action: ActionName) -> Command {
+    Command::StartAction { uid: UID, action, generation: 1, at: NOW }
+}
+
+fn succeed(action: ActionName) -> Command {
+    Command::RecordSuccess { uid: UID, action, generation: 1, external: None, at: NOW }
+}
+
+fn ready() -> Command {
+    let outputs = OutputMap::new();
+    Command::ObserveReady { uid: UID, generation: 1, external: None, outputs, at: NOW }
+}
+
+fn delete() -> Command {
+    Command::RequestDeletion { uid: None, replacement: false, at: NOW }
+}
+
+fn step<K>(resource: &Resource, seen: Option<Seen>, unmet: Option<&Waiting>) -> Step<Call>
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    let spec = match resource {
+        Resource::Live(body) | Resource::Deleting(body, _) => &body.spec,
+        Resource::Gone(grave) => &grave.spec,
+        Resource::Absent => panic!("nothing is declared"),
+    };
+    let subject: Subject<'_, K> = Subject {
+        resource,
+        spec: K::of(spec).unwrap(),
+        unmet,
+        dependent: None,
+        unneeded: false,
+        at: NOW,
+    };
+    assert_eq!(
+        K::next(&subject, &Inputs::default(), &seen),
+        converge(&subject, &Inputs::default(), &seen)
+    );
+    K::next(&subject, &Inputs::default(), &seen)
+}
+
+fn wanted<K: Reconcile>(doc: &serde_json::Value) -> Desired {
+    let spec = KindName::parse(K::NAME).unwrap().read_spec(doc.clone()).unwrap();
+    Desired::new(K::desired(K::of(&spec).unwrap(), &Inputs::default()).unwrap())
+}
+
+fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
+    let outputs = OutputMap::new();
+    Some(Seen { applied: digest, actual: digest, state, outputs, external: None, changed: None })
+}
+
+/// A word for a step.
+fn word(step: &Step<Call>) -> String {
+    let call = |call: &Call| match call {
+        Call::Create { .. } => "create",
+        Call::Update(_) => "update",
+        Call::Delete => "delete",
+    };
+    let command = |command: &Command| {
+        let json = serde_json::to_string(command).unwrap();
+        json.split('"').nth(1).unwrap().to_owned()
+    };
+    match step {
+        Step::Perform(c) => call(c).into(),
+        Step::PerformThenRecord(c, then) => format!("{} then {}", call(c), command(then)),
+        Step::Record(c) => command(c),
+        Step::Wait(_) => "wait".into(),
+        Step::Settled => "settled".into(),
+    }
+}
+
+/// Checks a kind's steps by one of its specs that refers to nothing.
+pub(super) fn check<K>(doc: serde_json::Value)
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    use ActionName::{Create, Delete, Update};
+    let ours = wanted::<K>(&doc).digest;
+    let other = Hash::of(b"other");
+    let declared = || declare::<K>(&doc);
+    let made = || vec![declared(), start(Create), succeed(Create)];
+    let live = || made().into_iter().chain([ready()]).collect::<Vec<_>>();
+    let with = |more: Vec<Command>| live().into_iter().chain(more).collect::<Vec<_>>();
+    let pending = || SeenState::Pending("soon".into());
+    let drifted = Some(Seen { actual: other, ..seen(ours, SeenState::Ready).unwrap() });
+    let rows = [
+        ("nothing there", vec![declared()], None, "StartAction"),
+        ("announced", vec![declared(), start(Create)], None, "create then RecordSuccess"),
+        (
+            "found after a crash",
+            vec![declared(), start(Create)],
+            seen(ours, pending()),
+            "RecordSuccess",
+        ),
+        ("on its way", made(), seen(ours, pending()), "wait"),
+        ("ready", made(), seen(ours, SeenState::Ready), "ObserveReady"),
+        ("settled", live(), seen(ours, SeenState::Ready), "settled"),
+        ("unwell", live(), seen(ours, pending()), "ObserveUnready"),
+        ("failed for good", made(), seen(ours, SeenState::Failed("no".into())), "RecordFailure"),
+        ("otherwise than wanted", live(), seen(other, SeenState::Ready), "StartAction"),
+        (
+            "announced change",
+            with(vec![start(Update)]),
+            seen(other, SeenState::Ready),
+            "update then RecordSuccess",
+        ),
+        ("changed by somebody", live(), drifted, "ObserveDrift"),
+        ("vanished", live(), None, "ObserveDrift"),
+        (
+            "paused",
+            with(vec![Command::Pause { at: NOW }]),
+            seen(other, SeenState::Ready),
+            "settled",
+        ),
+        ("unwanted", with(vec![delete()]), seen(ours, SeenState::Ready), "StartAction"),
+        (
+            "unwanted, announced",
+            with(vec![delete(), start(Delete)]),
+            seen(ours, SeenState::Ready),
+            "delete then ObserveGone",
+        ),
+        ("unwanted, unseen", with(vec![delete(), start(Delete)]), None, "delete then ObserveGone"),
+        ("paused, unwanted", with(vec![Command::Pause { at: NOW }, delete()]), None, "wait"),
+        (
+            "gone, yet there",
+            with(vec![delete(), Command::ObserveGone { uid: UID, at: NOW }]),
+            seen(ours, SeenState::Ready),
+            "delete",
+        ),
+        ("gone", with(vec![delete(), Command::ObserveGone { uid: UID, at: NOW }]), None, "settled"),
+    ];
+    for (situation, history, seen, expected) in rows {
+        let step = step::<K>(&given(history), seen, None);
+        assert_eq!(word(&step), expected, "{situation}");
+    }
+    let need = Waiting::because("a need");
+    assert_eq!(step::<K>(&given(vec![declared()]), None, Some(&need)), Step::Wait(need));
+    settles::<K>(&doc);
+}
+
+/// A world of one thing that does as it is told at once.
+struct Toy {
+    thing: Option<Seen>,
+}
+
+impl Toy {
+    fn perform(&mut self, call: &Call) {
+        match call {
+            Call::Create { .. } if self.thing.is_some() => {}
+            Call::Create { desired, .. } | Call::Update(desired) => {
+                self.thing = seen(desired.digest, SeenState::Ready);
+            }
+            Call::Delete => self.thing = None,
+        }
+    }
+}
+
+/// From any situation, following the steps comes to an end, and stays there (invariant 14).
+fn settles<K>(doc: &serde_json::Value)
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    let commands = prop::collection::vec(0_usize..8, 0..12);
+    let things = (0_u8..3, 0_u8..3, 0_u8..4);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
+    runner
+        .run(&(commands, things), |(commands, (applied, actual, state))| {
+            let ours = wanted::<K>(doc).digest;
+            let mut resource = given(vec![declare::<K>(doc)]);
+            for index in commands {
+                let all = [
+                    start(ActionName::Create),
+                    succeed(ActionName::Create),
+                    start(ActionName::Update),
+                    ready(),
+                    Command::ObserveUnready { uid: UID, reason: "x".into(), at: NOW },
+                    Command::ObserveDrift { uid: UID, detail: "x".into(), by: None, at: NOW },
+                    delete(),
+                    start(ActionName::Delete),
+                ];
+                let events = Resource::decide(&resource, all[index].clone()).unwrap_or_default();
+                resource = Resource::fold(resource, events);
+            }
+            let digest = |n| if n == 0 { ours } else { Hash::of(&[n]) };
+            let changed = Changed { detail: "x".into(), by: Some("somebody".into()) };
+            let thing = (state != 3).then(|| Seen {
+                actual: digest(actual),
+                changed: (actual != applied).then_some(changed),
+                ..seen(digest(applied), SeenState::Ready).unwrap()
+            });
+            let mut toy = Toy { thing };
+            for _ in 0..16 {
+                match step::<K>(&resource, toy.thing.clone(), None) {
+                    Step::Settled => return Ok(()),
+                    Step::Perform(call) => toy.perform(&call),
+                    Step::PerformThenRecord(call, command) => {
+                        toy.perform(&call);
+                        let events = Resource::decide(&resource, command).unwrap();
+                        resource = Resource::fold(resource, events);
+                    }
+                    Step::Record(command) => {
+                        let events = Resource::decide(&resource, command).unwrap();
+                        prop_assert!(!events.is_empty(), "a step that changes nothing");
+                        resource = Resource::fold(resource, events);
+                    }
+                    Step::Wait(waiting) => prop_assert!(false, "waits: {waiting:?}"),
+                }
+            }
+            prop_assert!(false, "it does not settle: {resource:?}");
+            Ok(())
+        })
+        .unwrap();
+}

@@ -1,0 +1,366 @@
+//! A deployment's process manager: carries out a plan, step by step, by asking the resources themselves.
+//!
+//! Level-triggered like everything here: each look loads the deployment, its rollout, the plan and the state of
+//! every resource in it, and decides anew. Creations are declared at once, even before what they come after is
+//! done, as long as that is being created too: each resource's own driver waits for its needs, and whoever
+//! watches sees the whole graph with its blockers from the first moment. Deletions are asked for at once in the
+//! same way. Everything else waits for its turn, which is the health gate.
+
+pub mod steps;
+
+use domain::deployment::{self, Deployment, Outcome, RolloutRef};
+use domain::environment::{self, Environment};
+use domain::lifecycle::{Command, FailureClass, Refused, Resources};
+use domain::plan::{self, Plan, Proposal, Purpose};
+use domain::rollout::{self, Rollout};
+use domain::{Decider, Name, Resource, StreamId, Time};
+use futures::future::BoxFuture;
+use journal::ExecuteError;
+use tracing::{info, warn};
+
+use crate::decision::{Act, Decision, Next, StepError};
+use crate::driver::Driver;
+use steps::{Run, Verdict};
+
+/// How many rollouts back it looks for one that was superseded before it was ended.
+const PREDECESSORS_MAX: u64 = 16;
+/// The time for a step where its environment is not defined any more.
+const STEP_TIMEOUT_SECONDS: u32 = 1_800;
+
+/// Plans and starts the way back to a deployment's last good revision.
+pub trait RollBack: Send + Sync + 'static {
+    /// Does so, once for each failed rollout: a repetition does nothing.
+    ///
+    /// # Errors
+    /// In words, when it cannot be planned or started.
+    fn roll_back<'a>(
+        &'a self,
+        deployment: &'a StreamId,
+        failed: &'a RolloutRef,
+    ) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// One step of a deployment.
+pub(crate) enum Move {
+    /// A rollout that was superseded comes to its end.
+    EndPredecessor(StreamId),
+    /// The rollout begins.
+    Start { rollout: StreamId, command: rollout::Command },
+    /// Resources are told what is wanted.
+    Intend { number: u64, intents: Vec<(StreamId, Command)> },
+    /// The rollout says what it waits for.
+    Wait { rollout: StreamId, waiting: rollout::Waiting },
+    /// The rollout ends.
+    End { number: u64, outcome: Outcome, removed: Vec<domain::ResourceId> },
+    /// The way back is planned and started.
+    RollBack(RolloutRef),
+}
+
+impl Driver {
+    pub(crate) async fn look_at_deployment(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Decision, StepError> {
+        let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
+        let Some(running) = deployment.running() else {
+            self.index.watch(stream, &[], self.clock.now());
+            return self.look_at_ended(stream, &deployment).await;
+        };
+        let rollout = rollout_stream(stream, running.number)?;
+        let plan_stream = sibling(stream, plan::KIND, &running.plan.to_string())?;
+        let state = self.executor.load_state::<Rollout>(&rollout).await?.state;
+        let proposal = self.executor.load_state::<Proposal>(&plan_stream).await?.state;
+        let end = |outcome| {
+            let (number, removed) = (running.number, Vec::new());
+            decided(stream, Move::End { number, outcome, removed })
+        };
+        let Proposal::Proposed(recorded) = &*proposal else {
+            return Ok(end(Outcome::Failed { reason: "its plan is not in the log".into() }));
+        };
+        let body = match &*state {
+            Rollout::Absent => {
+                if let Some(before) = self.open_predecessor(stream, running.number).await? {
+                    return Ok(decided(stream, Move::EndPredecessor(before)));
+                }
+                let command = rollout::Command::Start {
+                    deployment: stream.name().clone(),
+                    plan: running.plan,
+                    steps_total: recorded.steps_total,
+                    at: self.clock.now(),
+                };
+                return Ok(decided(stream, Move::Start { rollout, command }));
+            }
+            Rollout::Started(body) => body,
+        };
+        let plan = &recorded.plan;
+        if let Some((outcome, _)) = &body.ended {
+            let removed = steps::removals(plan, outcome);
+            let number = running.number;
+            return Ok(decided(stream, Move::End { number, outcome: outcome.clone(), removed }));
+        }
+        self.look_at_steps(stream, &deployment, running, plan, (rollout, body)).await
+    }
+
+    async fn look_at_steps(
+        &self,
+        stream: &StreamId,
+        deployment: &Deployment,
+        running: &RolloutRef,
+        plan: &Plan,
+        (rollout, body): (StreamId, &rollout::Body),
+    ) -> Result<Decision, StepError> {
+        let states = self.states(stream, plan, deployment, running.purpose).await?;
+        self.watch(stream, plan);
+        let environment = self.environment(stream, deployment).await?;
+        let seconds = environment.map_or(STEP_TIMEOUT_SECONDS, |e| e.step_timeout_seconds);
+        let now = self.clock.now();
+        let verdict = steps::judge(&Run {
+            plan,
+            plan_id: running.plan,
+            members: (running.purpose == Purpose::Delete).then_some(&deployment.members),
+            states: &states,
+            started_at: body.started_at,
+            timeout_micros: i64::from(seconds) * 1_000_000,
+            now,
+        });
+        let number = running.number;
+        Ok(match verdict {
+            Verdict::Done => {
+                let removed = steps::removals(plan, &Outcome::Succeeded);
+                decided(stream, Move::End { number, outcome: Outcome::Succeeded, removed })
+            }
+            Verdict::Failed(reason) => {
+                let outcome = Outcome::Failed { reason };
+                decided(stream, Move::End { number, outcome, removed: Vec::new() })
+            }
+            Verdict::Intend(intents) => {
+                let intents = intents
+                    .into_iter()
+                    .map(|(id, command)| (id.stream(stream.tenant()), command))
+                    .collect();
+                decided(stream, Move::Intend { number, intents })
+            }
+            Verdict::Wait { waiting, deadline } => {
+                let noted = body.waiting.as_ref().is_some_and(|w| w.resource == waiting.resource);
+                let mut decision = if noted {
+                    Decision::new(stream.clone(), Act::Waits)
+                } else {
+                    decided(stream, Move::Wait { rollout, waiting })
+                };
+                decision.again_at = deadline;
+                decision
+            }
+        })
+    }
+
+    /// Nothing runs. A failed rollout may have to be taken back.
+    async fn look_at_ended(
+        &self,
+        stream: &StreamId,
+        deployment: &Deployment,
+    ) -> Result<Decision, StepError> {
+        let settled = Decision::new(stream.clone(), Act::Settled);
+        let (Some(rollout), Some(Outcome::Failed { .. }), Some(_)) =
+            (&deployment.rollout, &deployment.outcome, deployment.good_revision)
+        else {
+            return Ok(settled);
+        };
+        if rollout.purpose != Purpose::Deploy || self.roll_back.is_none() {
+            return Ok(settled);
+        }
+        let environment = self.environment(stream, deployment).await?;
+        if !environment.is_some_and(|environment| environment.rollback_on_failure) {
+            return Ok(settled);
+        }
+        Ok(decided(stream, Move::RollBack(rollout.clone())))
+    }
+
+    async fn environment(
+        &self,
+        stream: &StreamId,
+        deployment: &Deployment,
+    ) -> Result<Option<environment::Definition>, StepError> {
+        let Some(name) = &deployment.environment else { return Ok(None) };
+        let stream = sibling(stream, environment::KIND, name.as_str())?;
+        let state = self.executor.load_state::<Environment>(&stream).await?.state;
+        Ok(state.definition.clone())
+    }
+
+    /// The last rollout before this one that began and did not end.
+    async fn open_predecessor(
+        &self,
+        stream: &StreamId,
+        number: u64,
+    ) -> Result<Option<StreamId>, StepError> {
+        for before in (1..number).rev().take(PREDECESSORS_MAX as usize) {
+            let rollout = rollout_stream(stream, before)?;
+            match &*self.executor.load_state::<Rollout>(&rollout).await?.state {
+                Rollout::Absent => {}
+                Rollout::Started(body) if body.ended.is_none() => return Ok(Some(rollout)),
+                Rollout::Started(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn states(
+        &self,
+        stream: &StreamId,
+        plan: &Plan,
+        deployment: &Deployment,
+        purpose: Purpose,
+    ) -> Result<Resources, StepError> {
+        let members = (purpose == Purpose::Delete).then_some(&deployment.members);
+        let ids = plan.steps.iter().map(|step| &step.resource);
+        let mut states = Resources::new();
+        for id in ids.chain(members.into_iter().flatten()) {
+            if !states.contains_key(id) {
+                let stream = id.stream(stream.tenant());
+                let state = self.executor.load_state::<Resource>(&stream).await?.state;
+                states.insert(id.clone(), (*state).clone());
+            }
+        }
+        Ok(states)
+    }
+
+    /// Keeps what the plan relies on, and is told when it changes.
+    fn watch(&self, stream: &StreamId, plan: &Plan) {
+        let ids = plan.steps.iter().flat_map(|step| {
+            let needs = step.spec.iter().flat_map(domain::Spec::needs).map(|need| need.resource);
+            std::iter::once(step.resource.clone()).chain(needs)
+        });
+        let mut streams: Vec<_> = ids.map(|id| id.stream(stream.tenant())).collect();
+        streams.sort();
+        streams.dedup();
+        self.index.watch(stream, &streams, self.clock.now());
+    }
+
+    pub(crate) async fn advance_rollout(
+        &self,
+        stream: &StreamId,
+        step: Move,
+    ) -> Result<Next, StepError> {
+        let at = self.clock.now();
+        match step {
+            Move::EndPredecessor(rollout) => {
+                let end = rollout::Command::End { outcome: Outcome::Superseded, at };
+                self.command::<Rollout>(stream, &rollout, end).await?;
+                Ok(Next::Again)
+            }
+            Move::Start { rollout, command } => {
+                self.command::<Rollout>(stream, &rollout, command).await?;
+                Ok(Next::Again)
+            }
+            Move::Wait { rollout, waiting } => {
+                let note = rollout::Command::ObserveWaiting { waiting, at };
+                self.command::<Rollout>(stream, &rollout, note).await?;
+                Ok(Next::Rest)
+            }
+            Move::Intend { number, intents } => self.intend(stream, number, intents).await,
+            Move::End { number, outcome, removed } => {
+                self.end(stream, number, outcome, removed, at).await?;
+                Ok(Next::Again)
+            }
+            Move::RollBack(failed) => self.take_back(stream, &failed).await,
+        }
+    }
+
+    /// Tells resources what is wanted, unless the rollout was superseded since the look.
+    async fn intend(
+        &self,
+        stream: &StreamId,
+        number: u64,
+        intents: Vec<(StreamId, Command)>,
+    ) -> Result<Next, StepError> {
+        let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
+        if deployment.running().is_none_or(|running| running.number != number) {
+            return Ok(Next::Again);
+        }
+        for (resource, command) in intents {
+            let Err(refused) = self.try_intent(stream, &resource, command).await? else {
+                continue;
+            };
+            warn!(%stream, %resource, %refused, "an intent of a rollout was refused");
+            match refused {
+                // Somebody was faster: look again.
+                Refused::Exists(_) | Refused::BeingDeleted | Refused::NotFound => {
+                    return Ok(Next::Called);
+                }
+                Refused::Protected
+                | Refused::Invalid(_)
+                | Refused::NeedsReplacement(_)
+                | Refused::ChangeRefused(_) => {
+                    let name = resource.resource().map(|id| id.to_string()).unwrap_or_default();
+                    let outcome = Outcome::Failed { reason: format!("{name}: {refused}") };
+                    let at = self.clock.now();
+                    self.end(stream, number, outcome, Vec::new(), at).await?;
+                    return Ok(Next::Again);
+                }
+            }
+        }
+        Ok(Next::Again)
+    }
+
+    /// Ends the rollout, then tells the deployment; a crash between the two is made good by the next look.
+    async fn end(
+        &self,
+        stream: &StreamId,
+        number: u64,
+        outcome: Outcome,
+        removed: Vec<domain::ResourceId>,
+        at: Time,
+    ) -> Result<(), StepError> {
+        let rollout = rollout_stream(stream, number)?;
+        let end = rollout::Command::End { outcome: outcome.clone(), at };
+        self.command::<Rollout>(stream, &rollout, end).await?;
+        let end = deployment::Command::EndRollout { number, outcome: outcome.clone(), removed, at };
+        self.command::<Deployment>(stream, stream, end).await?;
+        info!(%stream, number, ?outcome, "a rollout ended");
+        Ok(())
+    }
+
+    async fn take_back(&self, stream: &StreamId, failed: &RolloutRef) -> Result<Next, StepError> {
+        let Some(roll_back) = &self.roll_back else { return Ok(Next::Rest) };
+        match roll_back.roll_back(stream, failed).await {
+            Ok(()) => Ok(Next::Again),
+            Err(reason) => {
+                warn!(%stream, reason, "a failed rollout cannot be taken back");
+                Ok(Next::Later(FailureClass::Terminal))
+            }
+        }
+    }
+
+    /// Records a command of an aggregate on behalf of a deployment. A refusal is an answer, not an error.
+    async fn command<D: Decider>(
+        &self,
+        deployment: &StreamId,
+        stream: &StreamId,
+        command: D::Command,
+    ) -> Result<(), StepError>
+    where
+        D::Command: Clone,
+    {
+        let context = self.context(deployment);
+        match self.executor.execute::<D>(stream, command, context).await {
+            Ok(_) | Err(ExecuteError::Rejected(_)) => Ok(()),
+            Err(error) => Err(StepError::Record(Box::new(error))),
+        }
+    }
+}
+
+fn decided(stream: &StreamId, step: Move) -> Decision {
+    Decision::new(stream.clone(), Act::Rollout(step))
+}
+
+fn rollout_stream(deployment: &StreamId, number: u64) -> Result<StreamId, StepError> {
+    let name = rollout::name_of(deployment.name(), number);
+    let name = name.map_err(|error| StepError::Record(Box::new(error)))?;
+    sibling(deployment, rollout::KIND, name.as_str())
+}
+
+/// The stream of another aggregate of the same tenant.
+fn sibling(stream: &StreamId, kind: &str, name: &str) -> Result<StreamId, StepError> {
+    let name: Name = name.parse().map_err(|error| StepError::Record(Box::new(error)))?;
+    StreamId::new(stream.tenant().clone(), kind, name)
+        .map_err(|error| StepError::Record(Box::new(error)))
+}
