@@ -17,6 +17,7 @@ mod placeholder;
 mod probes;
 mod reader;
 mod scalar;
+mod schema;
 mod score;
 mod settings;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use model::{
 };
 pub use parse::{Source, SourceFile, companions, parse};
 pub use placeholder::{Piece, PlaceholderError, Reason, metadata_value, pieces};
+pub use schema::schema;
 
 use crate::decider::{Decider, Rejection};
 use crate::name::is_label;

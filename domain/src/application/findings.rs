@@ -111,6 +111,10 @@ impl<'a> Findings<'a> {
         Found(self.found.get_mut(index).unwrap_or(&mut self.surplus))
     }
 
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
     /// All that was found, in the order of files and lines: warnings when there is no error, else everything.
     pub(super) fn finish(mut self) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
         let order = |diagnostic: &Diagnostic| {
@@ -118,7 +122,6 @@ impl<'a> Findings<'a> {
             (file, diagnostic.span.start, diagnostic.severity)
         };
         self.found.sort_by_key(order);
-        let failed = self.found.iter().any(|found| found.severity == Severity::Error);
-        if failed { Err(self.found) } else { Ok(self.found) }
+        if self.has_errors() { Err(self.found) } else { Ok(self.found) }
     }
 }

@@ -44,7 +44,7 @@ pub fn parse(source: &Source<'_>) -> Result<(Model, Vec<Diagnostic>), Vec<Diagno
     let (mut reader, drafts) = read(source.files, source.companions);
     let anywhere = Place::new(0, 0..0);
     let name = reader.application_name(source.application, &drafts, anywhere);
-    if drafts.workloads.is_empty() {
+    if drafts.workloads.is_empty() && !reader.findings.has_errors() {
         reader
             .findings
             .error(anywhere, "there is no workload in this application")
