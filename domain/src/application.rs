@@ -7,6 +7,7 @@
 mod app_file;
 mod check;
 mod containers;
+mod document;
 mod findings;
 mod keys;
 mod model;
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use document::{Document, documents};
 pub use model::{
     Container, Content, File, MODEL_BYTES_MAX, Migrate, Model, Mount, OnDelete, Overrides,
     ResourceOverride, ResourceRequest, Workload, WorkloadOverride,

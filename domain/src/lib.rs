@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod application;
+pub mod catalogue;
 pub mod class;
 pub mod commit;
 pub mod decider;
