@@ -23,11 +23,14 @@ use crate::batch::Batch;
 use crate::store::{Cells, Checkpoint, Statement, StoreError, ViewStore};
 
 /// Changes whenever the tables do: views of another schema are rebuilt, never migrated.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 /// The most connections that read at once. A read takes some 20 µs; more would only wait for a core.
 const READERS_MAX: usize = 8;
 /// The page cache of the writer in KiB: the inner nodes of every index of some 100,000 resources.
 const WRITER_CACHE_KIB: i64 = 8 * 1024;
+/// Pages of 4 KiB in the write-ahead log before they are copied into the file, which costs two waits for the
+/// disk: some ten full batches.
+const CHECKPOINT_PAGES: i64 = 8 * 1024;
 /// The page cache of a reader in KiB.
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Statements kept prepared by a connection: more than there are shapes of queries in use at a time.
@@ -130,6 +133,7 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);

@@ -4,6 +4,7 @@ use domain::{KindName, Tenant};
 
 use super::sql::{Sql, When};
 use super::{AsOf, COLUMNS, PAGE_MAX, Page, QueryError, Row, page};
+use crate::store::{Statement, Value};
 use crate::views::Views;
 
 /// What a list shows. Every field left out lets everything through.
@@ -75,26 +76,8 @@ impl Views {
     ) -> Result<Page<Row>, QueryError> {
         let limit = limit.clamp(1, PAGE_MAX);
         let when = self.when(as_of).await?;
-        let mut sql = Sql::new();
-        sql.push("SELECT ")
-            .push(COLUMNS)
-            .push(", COALESCE(v.summary, v.doc) FROM versions v WHERE ");
-        sql.covers("v", when);
-        restrict(&mut sql, filter, when);
-        match (sort, after) {
-            (Sort::Name, None) => sql.push(" ORDER BY v.stream"),
-            (Sort::Name, Some(after)) => {
-                sql.push(" AND v.stream > ").bind(after).push(" ORDER BY v.stream")
-            }
-            (Sort::Updated, None) => sql.push(" ORDER BY v.from_position DESC"),
-            (Sort::Updated, Some(after)) => {
-                let after: i64 = after.parse().map_err(|_| QueryError::Cursor(after.into()))?;
-                sql.push(" AND v.from_position < ").bind(after);
-                sql.push(" ORDER BY v.from_position DESC")
-            }
-        };
-        sql.push(" LIMIT ").bind(i64::from(limit) + 1);
-        let rows = self.select(sql.done()).await?;
+        let after = after.map(|after| key(sort, after)).transpose()?;
+        let rows = self.select(statement(filter, sort, after, limit, when)).await?;
         let rows = rows.into_iter().map(|mut cells| Row::read(&mut cells));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         Ok(page(rows, limit, |row| match sort {
@@ -104,11 +87,46 @@ impl Views {
     }
 }
 
+/// Where a page begins, as the value that its order compares.
+fn key(sort: Sort, cursor: &str) -> Result<Value, QueryError> {
+    match sort {
+        Sort::Name => Ok(cursor.into()),
+        Sort::Updated => match cursor.parse::<i64>() {
+            Ok(position) => Ok(position.into()),
+            Err(_) => Err(QueryError::Cursor(cursor.to_owned())),
+        },
+    }
+}
+
+fn statement(
+    filter: &Filter,
+    sort: Sort,
+    after: Option<Value>,
+    limit: u32,
+    when: When,
+) -> Statement {
+    let (beyond, order) = match sort {
+        Sort::Name => (" AND v.stream > ", " ORDER BY v.stream"),
+        Sort::Updated => (" AND v.from_position < ", " ORDER BY v.from_position DESC"),
+    };
+    let mut sql = Sql::new();
+    sql.push("SELECT ").push(COLUMNS).push(", COALESCE(v.summary, v.doc) FROM versions v WHERE ");
+    sql.covers("v", when);
+    restrict(&mut sql, filter, when);
+    if let Some(after) = after {
+        sql.push(beyond).bind(after);
+    }
+    sql.push(order).push(" LIMIT ").bind(i64::from(limit) + 1);
+    sql.done()
+}
+
 fn restrict(sql: &mut Sql, filter: &Filter, when: When) {
     sql.push(" AND v.tenant = ").bind(filter.tenant.as_str());
     let is_resource = |kind: &String| KindName::parse(kind).is_some();
     if filter.kinds.iter().all(is_resource) {
-        sql.push(" AND v.resource = 1");
+        // The sum keeps the planner from taking the index of all resources for the few of a deployment.
+        let of_few = filter.deployment.is_some();
+        sql.push(if of_few { " AND v.resource + 0 = 1" } else { " AND v.resource = 1" });
     } else if !filter.kinds.iter().any(is_resource) {
         sql.push(" AND v.resource = 0");
     }
@@ -144,14 +162,62 @@ fn restrict(sql: &mut Sql, filter: &Filter, when: When) {
         }
     }
     if let Some(ready) = filter.ready {
-        sql.push(" AND v.ready = ").bind(i64::from(ready));
+        sql.push(if ready { " AND v.ready = 1" } else { " AND v.ready = 0" });
+    }
+    // What is wrong is looked for most and is little: it has an index, whose condition is in these words.
+    let unwell = ["working", "blocked", "failing", "paused", "deleting"];
+    if filter.phase.as_deref().is_some_and(|phase| unwell.contains(&phase)) {
+        sql.push(" AND v.ready = 0");
     }
     if !filter.include_gone {
-        sql.push(" AND v.phase NOT IN ('gone', 'removed', 'withdrawn', 'deleted')");
+        sql.push(" AND v.phase <> 'gone' AND v.phase NOT IN ('removed', 'withdrawn', 'deleted')");
     }
     if matches!(when, When::At(_)) {
         // No partial index covers the past: the range of the tenant's streams does.
         sql.push(" AND v.stream >= ").bind(format!("ev.{}.", filter.tenant));
         sql.push(" AND v.stream < ").bind(format!("ev.{}/", filter.tenant));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How SQLite goes about it.
+    fn plan_of(filter: &Filter, sort: Sort) -> String {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch(crate::sql::SCHEMA_SQLITE).unwrap();
+        let after = Some(match sort {
+            Sort::Name => Value::from("ev.acme.bucket.a"),
+            Sort::Updated => Value::from(7),
+        });
+        let statement = statement(filter, sort, after, 50, When::Now);
+        let mut explain =
+            connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.text)).unwrap();
+        let lines = explain
+            .query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3))
+            .unwrap();
+        lines.map(Result::unwrap).collect::<Vec<String>>().join("; ")
+    }
+
+    #[test]
+    fn every_list_follows_an_index_in_its_order() {
+        let all = Filter::of("acme".parse().unwrap(), &[]);
+        let one = Filter::of("acme".parse().unwrap(), &["bucket"]);
+        let own = Filter { deployment: Some("dev_shop".into()), ..all.clone() };
+        let unready = Filter { ready: Some(false), ..all.clone() };
+        let failing = Filter { phase: Some("failing".into()), ..all.clone() };
+        for (filter, sort, index) in [
+            (&all, Sort::Name, "versions_by_name"),
+            (&one, Sort::Name, "versions_by_name"),
+            (&all, Sort::Updated, "versions_by_update"),
+            (&own, Sort::Name, "versions_by_deployment"),
+            (&unready, Sort::Name, "versions_unready"),
+            (&failing, Sort::Name, "versions_unready"),
+        ] {
+            let plan = plan_of(filter, sort);
+            assert!(plan.contains(&format!("USING INDEX {index} ")), "{filter:?} {sort:?}: {plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{filter:?} {sort:?} sorts: {plan}");
+        }
     }
 }

@@ -30,6 +30,8 @@ CREATE INDEX versions_by_update ON versions (tenant, resource, from_position, ki
     WHERE to_position = 9223372036854775807;
 CREATE INDEX versions_by_deployment ON versions (tenant, deployment, stream)
     WHERE to_position = 9223372036854775807 AND deployment IS NOT NULL;
+CREATE INDEX versions_unready ON versions (tenant, ready, resource, stream)
+    WHERE to_position = 9223372036854775807 AND ready = 0 AND phase <> 'gone';
 
 -- `source` needs `output` of `target`; an empty output: it is enough that it is ready.
 CREATE TABLE edges (
