@@ -79,6 +79,22 @@ impl StepError {
     }
 }
 
+impl std::fmt::Debug for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.stream)?;
+        match &self.act {
+            Act::Settled => f.write_str("Settled"),
+            Act::Waits => f.write_str("Waits"),
+            Act::Record(command) => write!(f, "Record {command:?}"),
+            Act::Disown(command) => write!(f, "Disown {command:?}"),
+            Act::Perform { effect, target, .. } => {
+                write!(f, "Perform {} on {}", effect.what, target.uid)
+            }
+            Act::Rollout(step) => write!(f, "{step:?}"),
+        }
+    }
+}
+
 impl Decision {
     /// Nothing would be done.
     #[must_use]

@@ -41,6 +41,7 @@ pub trait RollBack: Send + Sync + 'static {
 }
 
 /// One step of a deployment.
+#[derive(Debug)]
 pub(crate) enum Move {
     /// A rollout that was superseded comes to its end.
     EndPredecessor(StreamId),
@@ -212,8 +213,9 @@ impl Driver {
     ) -> Result<Resources, StepError> {
         let members = (purpose == Purpose::Delete).then_some(&deployment.members);
         let ids = plan.steps.iter().map(|step| &step.resource);
+        let relied_on = steps::relied_on(plan);
         let mut states = Resources::new();
-        for id in ids.chain(members.into_iter().flatten()) {
+        for id in ids.chain(&relied_on).chain(members.into_iter().flatten()) {
             if !states.contains_key(id) {
                 let stream = id.stream(stream.tenant());
                 let state = self.executor.load_state::<Resource>(&stream).await?.state;
@@ -225,13 +227,9 @@ impl Driver {
 
     /// Keeps what the plan relies on, and is told when it changes.
     fn watch(&self, stream: &StreamId, plan: &Plan) {
-        let ids = plan.steps.iter().flat_map(|step| {
-            let needs = step.spec.iter().flat_map(domain::Spec::needs).map(|need| need.resource);
-            std::iter::once(step.resource.clone()).chain(needs)
-        });
-        let mut streams: Vec<_> = ids.map(|id| id.stream(stream.tenant())).collect();
-        streams.sort();
-        streams.dedup();
+        let relied_on = steps::relied_on(plan);
+        let ids = plan.steps.iter().map(|step| &step.resource).chain(&relied_on);
+        let streams: Vec<_> = ids.map(|id| id.stream(stream.tenant())).collect();
         self.index.watch(stream, &streams, self.clock.now());
     }
 

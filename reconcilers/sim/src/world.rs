@@ -264,6 +264,8 @@ fn change(object: &mut Object, entry: Entry) {
             object.changed = None;
             object.since = at;
             object.ready_at = ready_at;
+            // What failed for good failed for what was asked then.
+            object.broken.take_if(|(_, for_good)| *for_good);
         }
         Entry::DeletionStarted { at, gone_at, .. } => {
             object.since = at;

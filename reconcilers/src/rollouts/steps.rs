@@ -106,6 +106,7 @@ pub fn judge(run: &Run<'_>) -> Verdict {
             | Status::Failed(_) => {}
         }
     }
+    intents.extend(missing(run));
     if !intents.is_empty() {
         return Verdict::Intend(intents);
     }
@@ -172,6 +173,34 @@ fn first_open(run: &Run<'_>, done_at: &[Option<Time>]) -> Waiting {
     }
 }
 
+/// What the plan's resources need and the plan found there, in no step of it.
+pub fn relied_on(plan: &Plan) -> BTreeSet<ResourceId> {
+    let steps: BTreeSet<_> = plan.steps.iter().map(|step| &step.resource).collect();
+    let specs = plan.steps.iter().filter_map(|step| step.spec.as_ref());
+    let needs = specs.flat_map(Spec::needs).map(|need| need.resource);
+    needs.filter(|id| !steps.contains(id)).collect()
+}
+
+/// Shared things that went since the plan was made are made again, as they were.
+fn missing(run: &Run<'_>) -> Vec<(ResourceId, Command)> {
+    let gone = relied_on(run.plan).into_iter().filter_map(|id| match run.states.get(&id) {
+        Some(Resource::Gone(grave)) if !matches!(grave.lifetime, Lifetime::Deployment(_)) => {
+            let command = Command::Declare {
+                uid: incarnation(run, &id, grave.uid),
+                spec: grave.spec.clone(),
+                class: None,
+                lifetime: grave.lifetime.clone(),
+                protected: false,
+                at: run.now,
+            };
+            Some((id, command))
+        }
+        Some(Resource::Gone(_) | Resource::Live(_) | Resource::Deleting(..) | Resource::Absent)
+        | None => None,
+    });
+    gone.collect()
+}
+
 /// A plan that takes everything down also takes what came after it was made.
 fn leftovers(run: &Run<'_>) -> Verdict {
     let mut intents = Vec::new();
@@ -218,16 +247,19 @@ fn intend(command: Command) -> Status {
 }
 
 fn declare(run: &Run<'_>, step: &Step, spec: &Spec, previous: Uuid) -> Status {
-    // The same for every try, another for every incarnation: neither doubles, nor brings back what is gone.
-    let name = format!("{}/{previous}", step.resource);
     intend(Command::Declare {
-        uid: Uuid::new_v5(&run.plan_id, name.as_bytes()),
+        uid: incarnation(run, &step.resource, previous),
         spec: spec.clone(),
         class: step.class.clone(),
         lifetime: step.lifetime.clone(),
         protected: step.protected,
         at: run.now,
     })
+}
+
+/// The same for every try, another after every incarnation: it neither doubles, nor brings back what is gone.
+fn incarnation(run: &Run<'_>, id: &ResourceId, previous: Uuid) -> Uuid {
+    Uuid::new_v5(&run.plan_id, format!("{id}/{previous}").as_bytes())
 }
 
 /// It is still the incarnation that the plan replaces.
