@@ -24,9 +24,6 @@ mod template;
 mod texts;
 mod workloads;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::application::Model;

@@ -23,7 +23,7 @@ pub mod sweep;
 
 pub use clock::{Clock, WallClock};
 pub use driver::{Driver, Settings};
-pub use planner::{PlanError, Planned, Planner};
+pub use planner::{PlanError, Planned, Planner, WayBack};
 pub use providers::Providers;
 pub use reconcile::{CallError, Performed, Provider, Reconcile, Step, Subject, Target, Waiting};
 pub use run::run;

@@ -5,6 +5,7 @@
 
 mod error;
 mod load;
+mod roll_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ use journal::Executor;
 use uuid::Uuid;
 
 pub use error::PlanError;
+pub use roll_back::WayBack;
 
 /// How many plans of one request may be left half-recorded by crashes before it is given up.
 const ATTEMPTS_MAX: u32 = 8;

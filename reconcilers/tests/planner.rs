@@ -16,7 +16,9 @@ use futures::executor::block_on;
 use journal::memory::MemoryJournal;
 use journal::testing::{Call, Fault, Faulty};
 use journal::{Executor, Journal};
-use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request};
+use reconcilers::WallClock;
+use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
+use reconcilers::rollouts::RollBack as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -318,6 +320,36 @@ fn a_plan_waits_for_approval_where_the_environment_wants_it() {
     };
     bench.put::<Proposal>("plan", &planned.id.to_string(), approve);
     assert_eq!(bench.start(planned.id).unwrap().as_str(), "dev_shop_1");
+}
+
+#[test]
+fn a_failed_rollout_is_taken_back_once() {
+    let bench = Bench::new();
+    bench.apply("shop/api:1");
+    let good = bench.plan(&request(Purpose::Deploy));
+    bench.start(good.id).unwrap();
+    bench.carry_out(&good.plan);
+    bench.apply("shop/api:2");
+    let bad = bench.plan(&request(Purpose::Deploy));
+    bench.start(bad.id).unwrap();
+    let revise = lifecycle::Command::Revise {
+        spec: bad.plan.steps[0].spec.clone().unwrap(),
+        class: None,
+        generation: None,
+        at: NOW,
+    };
+    bench.put::<Resource>("workload", "dev_shop_api", revise);
+    let outcome = Outcome::Failed { reason: "it does not start".into() };
+    let end = deployment::Command::EndRollout { number: 2, outcome, removed: vec![], at: NOW };
+    bench.put::<Deployment>("deployment", "dev_shop", end);
+    let failed = bench.state::<Deployment>("deployment", "dev_shop").rollout.unwrap();
+    let way_back = WayBack::new(bench.executor.clone(), Arc::new(WallClock));
+    let stream = StreamId::new(tenant(), "deployment", "dev_shop".parse().unwrap()).unwrap();
+    for _ in 0..2 {
+        block_on(way_back.roll_back(&stream, &failed)).unwrap();
+        let now = bench.state::<Deployment>("deployment", "dev_shop").rollout.unwrap();
+        assert_eq!((now.number, now.revision, now.purpose), (3, 1, Purpose::Rollback));
+    }
 }
 
 #[test]

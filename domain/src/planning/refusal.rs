@@ -83,15 +83,16 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How alike two words must be for one to be meant by the other: a letter or two of a short word.
-const LIKENESS_MIN: f64 = 0.75;
-
-/// The nearest of the known words, if one is near.
+/// The nearest of the known words, if one is near: a letter in three may be wrong, or the beginning be right.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |known: &&str| strsim::jaro_winkler(&word.to_lowercase(), &known.to_lowercase());
-    let near = known.into_iter().map(|known| (likeness(&known), known));
-    let best = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= LIKENESS_MIN).then_some(best.1)
+    let word = word.to_lowercase();
+    let distance = |known: &str| {
+        let begins = word.len() >= 3 && known.starts_with(&word);
+        if begins { 1 } else { strsim::osa_distance(&word, &known.to_lowercase()) }
+    };
+    let (distance, near) = known.into_iter().map(|known| (distance(known), known)).min()?;
+    let letters = word.chars().count();
+    (distance <= (letters / 3).max(1) && distance < letters).then_some(near)
 }
 
 /// The most words listed in a hint.
@@ -111,6 +112,26 @@ pub(super) fn suggest<'a>(
             let more = if known.len() > LISTED_MAX { ", …" } else { "" };
             let list: Vec<&str> = known.into_iter().take(LISTED_MAX).collect();
             format!("{what}: {}{more}", list.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_was_meant_is_found() {
+        let known = ["web", "postgres", "memory_mib", "storage_gib"];
+        for (word, meant) in [
+            ("wbe", Some("web")),
+            ("Postgers", Some("postgres")),
+            ("memory", Some("memory_mib")),
+            ("storage", Some("storage_gib")),
+            ("x", None),
+            ("frobnicator", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
         }
     }
 }

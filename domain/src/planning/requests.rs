@@ -55,7 +55,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn why(&self) -> String {
+    /// What it is, in words.
+    pub(super) fn words(&self) -> String {
         match self.scope {
             Some(workload) => format!("resource {} of workload {workload}", self.name),
             None => format!("resource {} of the application", self.name),
@@ -135,7 +136,7 @@ impl<'a> Requests<'a> {
         let protected = protects(scene, request, &matched, built);
         match self.claims.get_mut(&id) {
             None => {
-                let why = vec![request.why()];
+                let why = vec![request.words()];
                 let claim = Claim { definer: request.clone(), matched, why, protected };
                 self.claims.insert(id.clone(), claim);
             }
@@ -143,8 +144,11 @@ impl<'a> Requests<'a> {
                 claim.join(request, protected, &id, built);
             }
             Some(claim) => {
-                let message =
-                    format!("{} and {} are both called {id}", claim.definer.why(), request.why());
+                let message = format!(
+                    "{} and {} are both called {id}",
+                    claim.definer.words(),
+                    request.words()
+                );
                 built.refusals.push(
                     Refusal::new(RefusalCode::NameCollision, path, message)
                         .hint("rename one of them"),
@@ -166,7 +170,7 @@ impl<'a> Claim<'a> {
 
     fn join(&mut self, request: &Request<'a>, protected: bool, id: &ResourceId, built: &mut Built) {
         self.protected |= protected;
-        self.why.push(request.why());
+        self.why.push(request.words());
         if request.request.params.is_empty()
             || request.request.params == self.definer.request.params
         {
@@ -177,8 +181,8 @@ impl<'a> Claim<'a> {
         } else {
             built.notes.push(format!(
                 "{id} is shared: the params of {} count, those of {} do not",
-                self.definer.why(),
-                request.why()
+                self.definer.words(),
+                request.words()
             ));
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Draft<'d> {
     pub(super) id: &'d ResourceId,
     pub(super) definer: Request<'d>,
     pub(super) path: String,
+    /// What it is, in words.
+    pub(super) words: String,
 }
 
 impl<'a> Builder<'a> {
@@ -65,7 +67,8 @@ impl<'a> Builder<'a> {
     }
 
     fn build_resource(&mut self, id: &ResourceId, claim: Claim<'a>) {
-        let draft = Draft { id, definer: claim.definer.clone(), path: claim.definer.path() };
+        let definer = claim.definer.clone();
+        let draft = Draft { id, path: definer.path(), words: definer.words(), definer };
         let definition = claim.matched.definition;
         let Some(params) = self.params(&draft, &definition.params) else { return };
         let filled = template::fill(&definition.spec, &|name| self.value_of(name, &draft, &params));

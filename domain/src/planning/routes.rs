@@ -29,12 +29,12 @@ impl Builder<'_> {
             KindName::DnsRecord => self.complete_dns_record(draft, fields),
             KindName::Route => self.complete_route(draft, fields),
             KindName::Secret => {
-                let store = self.support(Capability::Secrets, &draft.path);
+                let store = self.support(Capability::Secrets, &draft.words);
                 set(fields, "store", store);
                 Some(())
             }
             KindName::Certificate => {
-                let issuer = self.support(Capability::Certificates, &draft.path);
+                let issuer = self.support(Capability::Certificates, &draft.words);
                 set(fields, "issuer", issuer);
                 Some(())
             }
@@ -54,14 +54,14 @@ impl Builder<'_> {
         if is_open(fields, "host") {
             fields.insert("host".into(), Value::String(self.host(draft)));
         }
-        let target = match self.support(Capability::Gateway, &draft.path) {
+        let target = match self.support(Capability::Gateway, &draft.words) {
             Some(gateway) => Text::output(gateway, "address"),
             None => Text::output(self.site.id.clone(), "endpoint"),
         };
         if is_open(fields, "target") {
             fields.insert("target".into(), Value::String(target.to_string()));
         }
-        let dns = self.support(Capability::Dns, &draft.path);
+        let dns = self.support(Capability::Dns, &draft.words);
         set(fields, "dns", dns);
         Some(())
     }
@@ -114,7 +114,7 @@ impl Builder<'_> {
         if is_open(fields, "path") {
             fields.insert("path".into(), "/".into());
         }
-        let gateway = self.support(Capability::Gateway, &draft.path);
+        let gateway = self.support(Capability::Gateway, &draft.words);
         set(fields, "gateway", gateway);
         if self.scene.definition.tls {
             let certificate = self.certificate(draft, host);
@@ -172,8 +172,8 @@ impl Builder<'_> {
             return id.clone();
         }
         let id = ResourceId::new(KindName::Certificate, draft.id.name.clone());
-        let why = vec![format!("certificate for {}", draft.path)];
-        let issuer = self.support(Capability::Certificates, &draft.path);
+        let why = vec![format!("certificate for {}", draft.words)];
+        let issuer = self.support(Capability::Certificates, &draft.words);
         let spec = Spec::Certificate(CertificateSpec { host, issuer });
         let lifetime = self.own();
         let wanted = Wanted { spec, class: None, lifetime, protected: false, why };

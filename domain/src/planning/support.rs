@@ -49,7 +49,7 @@ impl Builder<'_> {
         };
         if let Some(wanted) = self.built.wanted.get_mut(&id) {
             if wanted.why.len() < WHY_MAX {
-                wanted.why.push(why.to_owned());
+                wanted.why.push(format!("{} for {why}", capability.as_str()));
             }
             return Some(id);
         }
@@ -58,7 +58,7 @@ impl Builder<'_> {
             version: version(capability).to_owned(),
             cluster: self.site.id.clone(),
         });
-        let why = vec![why.to_owned()];
+        let why = vec![format!("{} for {why}", capability.as_str())];
         let wanted =
             Wanted { spec, class: None, lifetime: Lifetime::WhileNeeded, protected: false, why };
         self.add(id.clone(), wanted, "");

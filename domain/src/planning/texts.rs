@@ -79,7 +79,7 @@ impl Builder<'_> {
         if !found.secret || found.text.parts().len() == 1 {
             return Some(found.text);
         }
-        let why = format!("text with a secret in {}", place.path);
+        let why = format!("the secret in {}", place.path);
         let mut name = Name::join(&[owner.as_str(), &names::label(words)]);
         if name.as_ref().is_ok_and(|name| self.is_taken(name)) {
             name = Name::join(&[owner.as_str(), &names::digest(&words.join("\0"))]);

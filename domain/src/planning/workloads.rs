@@ -53,7 +53,9 @@ impl<'a> Builder<'a> {
         }
         let scale = workload.scale.clone().unwrap_or(Scale::Fixed(REPLICAS_DEFAULT));
         if matches!(scale, Scale::Auto { .. }) {
-            after.extend(self.support(Capability::Metrics, &format!("scale of workload {name}")));
+            after.extend(
+                self.support(Capability::Metrics, &format!("the scale of workload {name}")),
+            );
         }
         after.sort();
         after.dedup();
