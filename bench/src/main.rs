@@ -1,3 +1,54 @@
-//! The binary.
+//! The benchmarks: each figure beside a raw baseline of the same bytes, measured in the same run.
+//!
+//! `make bench` builds them in release mode and runs all. A ratio says more than a time on somebody's machine:
+//! 1.0 means that Cairn costs nothing on top of what the store does anyway.
 
-fn main() {}
+mod commands;
+mod load;
+mod replay;
+mod report;
+mod visible;
+
+use clap::{Parser, ValueEnum};
+
+use report::Report;
+
+/// Measures Cairn against raw baselines.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything when nothing is named.
+    #[arg(value_enum)]
+    only: Vec<Subject>,
+    /// A hundredth of the work: shows that the benchmarks run, not how fast anything is.
+    #[arg(long)]
+    smoke: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// Commands a second in process against raw group commits.
+    Commands,
+    /// From a command to the row that shows it.
+    Visible,
+    /// Events a second from the log into empty views against inserting the same rows.
+    Replay,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let scale = if arguments.smoke { 100 } else { 1 };
+    let mut report = Report::default();
+    for subject in Subject::value_variants() {
+        if !arguments.only.is_empty() && !arguments.only.contains(subject) {
+            continue;
+        }
+        match subject {
+            Subject::Commands => runtime.block_on(commands::measure(&mut report, scale))?,
+            Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
+            Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,
+        }
+    }
+    report.print();
+    Ok(())
+}

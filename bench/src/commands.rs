@@ -1,0 +1,108 @@
+//! Commands a second in process, 64 in flight, against raw SQLite group commits of the same bytes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use domain::Resource;
+use futures::{StreamExt as _, TryStreamExt as _};
+use journal::sqlite::SqliteJournal;
+use journal::{Executor, Journal, Position};
+use rusqlite::{Connection, params};
+
+use crate::load;
+use crate::report::Report;
+
+/// Commands in flight, and rows in a raw transaction.
+const WINDOW: usize = 64;
+/// Commands of one round.
+const COMMANDS: u64 = 40_000;
+
+/// One stored commit: stream, version, id, bytes.
+type Row = (String, u64, [u8; 16], Box<[u8]>);
+
+/// Measures both sides in A-B-B-A order and reports the median of each.
+pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
+    let commands = COMMANDS / scale;
+    let (first, rows) = ours(commands).await?;
+    let raw_first = raw(&rows)?;
+    let raw_second = raw(&rows)?;
+    let (second, _) = ours(commands).await?;
+    let mean = |a: f64, b: f64| f64::midpoint(a, b);
+    report.ratio(
+        "commands in process, window 64",
+        "/s",
+        mean(first, second),
+        mean(raw_first, raw_second),
+        0.60,
+    );
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+async fn ours(commands: u64) -> anyhow::Result<(f64, Vec<Row>)> {
+    let directory = tempfile::tempdir()?;
+    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory.path())?);
+    let executor = Executor::new(Arc::clone(&journal));
+    let tenant = load::tenant()?;
+    let start = Instant::now();
+    futures::stream::iter(0..commands)
+        .map(|number| {
+            let (executor, tenant) = (executor.clone(), tenant.clone());
+            tokio::spawn(async move {
+                let stream = load::stream(&tenant, number)?;
+                executor.execute::<Resource>(&stream, load::declare(), load::context()).await?;
+                anyhow::Ok(())
+            })
+        })
+        .buffer_unordered(WINDOW)
+        .map_err(anyhow::Error::from)
+        .try_for_each(|done| std::future::ready(done))
+        .await?;
+    let rate = commands as f64 / start.elapsed().as_secs_f64();
+    let head = journal.head().await?;
+    let mut rows = Vec::new();
+    let mut log = journal.follow(Position::START);
+    while let Some(recorded) = log.next().await {
+        let recorded = recorded?;
+        let commit = &recorded.sealed.commit;
+        let id = *commit.commit_id.as_bytes();
+        rows.push((commit.stream.to_string(), commit.first_version, id, recorded.sealed.bytes.clone()));
+        if recorded.position == head {
+            break;
+        }
+    }
+    Ok((rate, rows))
+}
+
+/// The same table, the same settings, the same bytes; one transaction for every 64.
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn raw(rows: &[Row]) -> anyhow::Result<f64> {
+    let directory = tempfile::tempdir()?;
+    let mut connection = open(&directory.path().join("raw.db"))?;
+    let start = Instant::now();
+    for group in rows.chunks(WINDOW) {
+        let transaction = connection.transaction()?;
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT INTO commits (stream, first_version, commit_id, bytes) VALUES ($1, $2, $3, $4)",
+            )?;
+            for (stream, version, id, bytes) in group {
+                insert.execute(params![stream, i64::try_from(*version)?, id, bytes])?;
+            }
+        }
+        transaction.commit()?;
+    }
+    Ok(rows.len() as f64 / start.elapsed().as_secs_f64())
+}
+
+fn open(path: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+         CREATE TABLE commits (
+            position INTEGER PRIMARY KEY, stream TEXT NOT NULL, first_version INTEGER NOT NULL,
+            commit_id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL, UNIQUE (stream, first_version)) STRICT;",
+    )?;
+    Ok(connection)
+}

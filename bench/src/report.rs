@@ -1,0 +1,81 @@
+//! The figures, and how they are shown.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+/// Everything measured in one run.
+#[derive(Default)]
+pub(crate) struct Report {
+    figures: Vec<Figure>,
+}
+
+struct Figure {
+    name: String,
+    ours: String,
+    raw: String,
+    ratio: String,
+    goal: String,
+}
+
+impl Report {
+    /// Two rates of the same work: the goal is a least ratio.
+    pub(crate) fn ratio(&mut self, name: &str, unit: &str, ours: f64, raw: f64, goal: f64) {
+        let ratio = if raw > 0.0 { ours / raw } else { 0.0 };
+        let verdict = if ratio >= goal { "met" } else { "missed" };
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            ours: format!("{} {unit}", thousands(ours)),
+            raw: format!("{} {unit}", thousands(raw)),
+            ratio: format!("{ratio:.2}"),
+            goal: format!("≥ {goal:.2} {verdict}"),
+        });
+    }
+
+    /// A figure without a baseline.
+    pub(crate) fn figure(&mut self, name: &str, value: String, goal: &str, met: bool) {
+        let verdict = if met { "met" } else { "missed" };
+        let goal = format!("{goal} {verdict}");
+        let (raw, ratio) = (String::new(), String::new());
+        self.figures.push(Figure { name: name.to_owned(), ours: value, raw, ratio, goal });
+    }
+
+    /// Shows everything on standard output.
+    #[allow(clippy::print_stdout, reason = "the report is the program's data")]
+    pub(crate) fn print(&self) {
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_BORDERS_ONLY);
+        table.set_header(["measured", "cairn", "raw, same run", "ratio", "goal"]);
+        for figure in &self.figures {
+            table.add_row([&figure.name, &figure.ours, &figure.raw, &figure.ratio, &figure.goal]);
+        }
+        for column in 1..=3 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        println!("{table}");
+        println!("durability class of every write: power-loss (SQLite, synchronous=FULL); views: rebuildable");
+    }
+}
+
+/// `1234567.8` → `1,234,568`.
+pub(crate) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        let _ = write!(text, "{digit}");
+    }
+    text
+}
+
+/// Resident memory of this process in MiB, from `/proc/self/status`; 0 where there is none.
+pub(crate) fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok());
+    kib.unwrap_or(0.0) / 1024.0
+}
