@@ -57,7 +57,7 @@ async fn ours(commands: u64) -> anyhow::Result<(f64, Vec<Row>)> {
         })
         .buffer_unordered(WINDOW)
         .map_err(anyhow::Error::from)
-        .try_for_each(|done| std::future::ready(done))
+        .try_for_each(std::future::ready)
         .await?;
     let rate = commands as f64 / start.elapsed().as_secs_f64();
     let head = journal.head().await?;

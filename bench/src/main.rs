@@ -4,9 +4,12 @@
 //! 1.0 means that Cairn costs nothing on top of what the store does anyway.
 
 mod commands;
+mod fleet;
 mod load;
+mod reconciles;
 mod replay;
 mod report;
+mod server;
 mod visible;
 
 use clap::{Parser, ValueEnum};
@@ -32,6 +35,10 @@ enum Subject {
     Visible,
     /// Events a second from the log into empty views against inserting the same rows.
     Replay,
+    /// Looks at settled resources.
+    Reconciles,
+    /// A server: idle, then with ten thousand applications, then asked about them.
+    Fleet,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -47,6 +54,8 @@ fn main() -> anyhow::Result<()> {
             Subject::Commands => runtime.block_on(commands::measure(&mut report, scale))?,
             Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
             Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,
+            Subject::Reconciles => runtime.block_on(reconciles::measure(&mut report, scale))?,
+            Subject::Fleet => runtime.block_on(fleet::measure(&mut report, scale))?,
         }
     }
     report.print();

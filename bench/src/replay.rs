@@ -43,7 +43,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         })
         .buffer_unordered(64)
         .map_err(anyhow::Error::from)
-        .try_for_each(|done| std::future::ready(done))
+        .try_for_each(std::future::ready)
         .await?;
     let first = replay(&journal, &directory.path().join("views-1")).await?;
     let dump = dump(&directory.path().join("views-1"))?;

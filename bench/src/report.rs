@@ -71,11 +71,3 @@ pub(crate) fn thousands(number: f64) -> String {
     }
     text
 }
-
-/// Resident memory of this process in MiB, from `/proc/self/status`; 0 where there is none.
-pub(crate) fn resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok());
-    kib.unwrap_or(0.0) / 1024.0
-}

@@ -1,0 +1,153 @@
+//! A whole server: idle, with ten thousand applications from empty to ready, and asked about them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::{Value, json};
+
+use crate::report::{Report, thousands};
+use crate::server::Server;
+
+/// Applications, each with one workload.
+const APPLICATIONS: u64 = 10_000;
+/// Requests in flight.
+const WINDOW: usize = 32;
+/// Questions asked of the full server.
+const QUESTIONS: u64 = 20_000;
+/// How much faster than life the simulated world runs: its waits are not what is measured.
+const SPEED: u32 = 1_000;
+/// How long an idle server is watched.
+const IDLE: Duration = Duration::from_secs(10);
+
+const DELIVER: &str = "mutation($a: ApplicationApplyInput!, $d: DeploymentDeployInput!) { \
+     applicationApply(input: $a) { userErrors { message } } deploymentDeploy(input: $d) { userErrors { message } } }";
+
+/// Measures a server from its start to a full one.
+pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
+    let server = Arc::new(Server::start(SPEED).await?);
+    let idle = server.idle_percent(IDLE / u32::try_from(scale.min(5))?).await;
+    let (resident, _) = server.resident_mib();
+    report.figure("idle server, resident", format!("{resident:.0} MiB"), "≤ 64 MiB", resident <= 64.0);
+    report.figure("idle server, CPU", format!("{idle:.2} % of a core"), "< 1 %", idle < 1.0);
+    let applications = APPLICATIONS / scale;
+    let start = Instant::now();
+    deliver(&server, applications).await?;
+    let accepted = start.elapsed().as_secs_f64();
+    ready(&server, applications).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    let (_, most) = server.resident_mib();
+    let name = format!("{} applications, empty to ready", thousands(to_f64(applications)));
+    let value = format!("{seconds:.0} s (accepted after {accepted:.0} s)");
+    report.figure(&name, value, "≤ 120 s", seconds <= 120.0);
+    let cpu = server.cpu_seconds();
+    report.figure("the same, most resident / CPU", format!("{most:.0} MiB / {cpu:.0} s"), "≤ 500 MiB", most <= 500.0);
+    let settled = server.idle_percent(IDLE / u32::try_from(scale.min(5))?).await;
+    report.figure("the same, settled: CPU", format!("{settled:.2} % of a core"), "< 5 %", settled < 5.0);
+    questions(report, &server, applications, QUESTIONS / scale).await
+}
+
+async fn deliver(server: &Arc<Server>, applications: u64) -> anyhow::Result<()> {
+    futures::stream::iter(0..applications)
+        .map(|number| {
+            let server = Arc::clone(server);
+            tokio::spawn(async move {
+                let name = format!("app-{number}");
+                let text = format!("name: {name}\nimage: registry.example/web:1\nport: 8080\n");
+                let variables = json!({
+                    "a": { "idempotencyKey": format!("a-{number}"), "files": [{ "path": "app.yaml", "text": text }] },
+                    "d": { "idempotencyKey": format!("d-{number}"), "application": name, "environment": "dev" },
+                });
+                let answer = server.ask(DELIVER, variables).await?;
+                let refused = ["applicationApply", "deploymentDeploy"].iter().find_map(|field| {
+                    answer.pointer(&format!("/{field}/userErrors/0/message")).map(Value::to_string)
+                });
+                refused.map_or(Ok(()), |message| Err(anyhow::anyhow!("{name}: {message}")))
+            })
+        })
+        .buffer_unordered(WINDOW)
+        .map_err(anyhow::Error::from)
+        .try_for_each(std::future::ready)
+        .await
+}
+
+/// Waits until every workload is there and ready.
+async fn ready(server: &Server, applications: u64) -> anyhow::Result<()> {
+    let query = "query($after: String) { resources(first: 100, after: $after, filter: {kinds: [\"workload\"], ready: true}) \
+                 { nodes { id } pageInfo { hasNextPage endCursor } } \
+                 unready: resources(first: 1, filter: {ready: false}) { nodes { id } } }";
+    loop {
+        let (mut count, mut after, mut unready) = (0, Value::Null, false);
+        loop {
+            let page = server.ask(query, json!({ "after": after })).await?;
+            count += page.pointer("/resources/nodes").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+            unready |= page.pointer("/unready/nodes/0").is_some();
+            after = page.pointer("/resources/pageInfo/endCursor").cloned().unwrap_or_default();
+            let more = page.pointer("/resources/pageInfo/hasNextPage").and_then(Value::as_bool);
+            if unready || !more.unwrap_or_default() {
+                break;
+            }
+        }
+        if count >= applications && !unready {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// By id, and a list of 50: over HTTP with 16 connections, against the same rows by SQL on the same file.
+async fn questions(report: &mut Report, server: &Arc<Server>, applications: u64, asked: u64) -> anyhow::Result<()> {
+    let by_id = "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
+    let id = |number: u64| format!("workload/dev_app-{}_app-{0}", number % applications);
+    let first = rate(server, by_id, asked, |number| json!({ "id": id(number) })).await?;
+    let list = "query($p: String!) { resources(first: 50, filter: {kinds: [\"workload\"], namePrefix: $p}) \
+                { nodes { id phase ready since generation class } } }";
+    let fifty = rate(server, list, asked / 10, |_| json!({ "p": "dev_app" })).await?;
+    let views = Connection::open_with_flags(server.views(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut select = views.prepare("SELECT * FROM versions WHERE stream = $1 AND to_position = 9223372036854775807")?;
+    let start = Instant::now();
+    for number in 0..asked {
+        let name = id(number).replace('/', ".");
+        let doc: String = select.query_row(params![format!("ev.default.{name}")], |row| row.get("doc"))?;
+        std::hint::black_box(doc);
+    }
+    let raw_first = to_f64(asked) / start.elapsed().as_secs_f64();
+    let mut select = views.prepare(
+        "SELECT * FROM versions WHERE tenant = 'default' AND resource = 1 AND to_position = 9223372036854775807 \
+         AND stream >= 'ev.default.workload.dev_app' AND kind = 'workload' ORDER BY stream LIMIT 50",
+    )?;
+    let start = Instant::now();
+    for _ in 0..asked / 10 {
+        let docs = select.query_map([], |row| row.get::<_, String>("doc"))?.collect::<Result<Vec<_>, _>>()?;
+        std::hint::black_box(docs);
+    }
+    let raw_fifty = to_f64(asked / 10) / start.elapsed().as_secs_f64();
+    report.ratio("GraphQL by id over HTTP, 16 connections", "/s", first, raw_first, 0.30);
+    report.ratio("GraphQL list of 50 over HTTP, 16 connections", "/s", fifty, raw_fifty, 0.30);
+    Ok(())
+}
+
+async fn rate(
+    server: &Arc<Server>,
+    query: &'static str,
+    asked: u64,
+    variables: impl Fn(u64) -> Value,
+) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    futures::stream::iter((0..asked).map(variables))
+        .map(|variables| {
+            let server = Arc::clone(server);
+            tokio::spawn(async move { server.ask(query, variables).await.map(drop) })
+        })
+        .buffer_unordered(16)
+        .map_err(anyhow::Error::from)
+        .try_for_each(std::future::ready)
+        .await?;
+    Ok(to_f64(asked) / start.elapsed().as_secs_f64())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+const fn to_f64(number: u64) -> f64 {
+    number as f64
+}

@@ -1,0 +1,100 @@
+//! A real `cairn up`, as a user starts it, and its figures from `/proc`.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// Clock ticks a second in `/proc/<pid>/stat` (Linux: USER_HZ).
+const TICKS: f64 = 100.0;
+
+/// A running server; it ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    url: String,
+    token: String,
+    pub(crate) data: PathBuf,
+    http: reqwest::Client,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts the `cairn` that was built beside this program.
+    pub(crate) async fn start(speed: u32) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let data = directory.path().join("data");
+        let config = directory.path().join("config.json");
+        let program = std::env::current_exe()?.with_file_name("cairn");
+        anyhow::ensure!(program.exists(), "{} is not there: build it with `make bench`", program.display());
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut child = Command::new(program)
+            .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--speed", &speed.to_string(), "--data-dir"])
+            .arg(&data)
+            .env("CAIRN_CONFIG", &config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or_else(|| anyhow::anyhow!("the server has no output"))?;
+        BufReader::new(output).lines().next_line().await?;
+        let config: Value = serde_json::from_slice(&std::fs::read(&config)?)?;
+        let context = config.get("contexts").and_then(Value::as_object).and_then(|all| all.values().next());
+        let text = |key| context.and_then(|c| c.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (url, token) = (text("server"), text("token"));
+        let http = reqwest::Client::builder().pool_max_idle_per_host(64).build()?;
+        let server = Self { child, url, token, data, http, _directory: directory };
+        server.ask("{ serverInfo { version } }", json!({})).await?;
+        Ok(server)
+    }
+
+    /// Asks, and gives the data; anything but data is a failure.
+    pub(crate) async fn ask(&self, query: &str, variables: Value) -> anyhow::Result<Value> {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let request = self.http.post(format!("{}/graphql", self.url)).bearer_auth(&self.token);
+        let response = request.header("content-type", "application/json").body(body).send().await?;
+        let mut answer: Value = serde_json::from_slice(&response.bytes().await?)?;
+        anyhow::ensure!(answer.get("errors").is_none(), "{answer}");
+        Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
+    }
+
+    /// The views' file.
+    pub(crate) fn views(&self) -> PathBuf {
+        let folder = self.data.join("views");
+        let files = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+        let database = |path: &Path| path.extension().is_some_and(|extension| extension == "db");
+        files.map(|entry| entry.path()).find(|path| database(path)).unwrap_or(folder)
+    }
+
+    /// Resident memory in MiB: now, and the most there ever was.
+    pub(crate) fn resident_mib(&self) -> (f64, f64) {
+        let status = self.proc("status");
+        let line = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok())
+        };
+        (line("VmRSS:").unwrap_or(0.0) / 1024.0, line("VmHWM:").unwrap_or(0.0) / 1024.0)
+    }
+
+    /// CPU seconds used so far.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = self.proc("stat");
+        let after_name = stat.rsplit(") ").next().unwrap_or_default();
+        let fields = after_name.split_whitespace();
+        fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+    }
+
+    /// The share of one core that it uses over some time, in percent.
+    pub(crate) async fn idle_percent(&self, over: Duration) -> f64 {
+        let before = self.cpu_seconds();
+        tokio::time::sleep(over).await;
+        (self.cpu_seconds() - before) / over.as_secs_f64() * 100.0
+    }
+
+    fn proc(&self, file: &str) -> String {
+        let pid = self.child.id().unwrap_or_default();
+        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+    }
+}
