@@ -67,7 +67,12 @@ async fn ours(commands: u64) -> anyhow::Result<(f64, Vec<Row>)> {
         let recorded = recorded?;
         let commit = &recorded.sealed.commit;
         let id = *commit.commit_id.as_bytes();
-        rows.push((commit.stream.to_string(), commit.first_version, id, recorded.sealed.bytes.clone()));
+        rows.push((
+            commit.stream.to_string(),
+            commit.first_version,
+            id,
+            recorded.sealed.bytes.clone(),
+        ));
         if recorded.position == head {
             break;
         }

@@ -29,7 +29,12 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let server = Arc::new(Server::start(SPEED).await?);
     let idle = server.idle_percent(IDLE / u32::try_from(scale.min(5))?).await;
     let (resident, _) = server.resident_mib();
-    report.figure("idle server, resident", format!("{resident:.0} MiB"), "≤ 64 MiB", resident <= 64.0);
+    report.figure(
+        "idle server, resident",
+        format!("{resident:.0} MiB"),
+        "≤ 64 MiB",
+        resident <= 64.0,
+    );
     report.figure("idle server, CPU", format!("{idle:.2} % of a core"), "< 1 %", idle < 1.0);
     let applications = APPLICATIONS / scale;
     let start = Instant::now();
@@ -42,9 +47,19 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let value = format!("{seconds:.0} s (accepted after {accepted:.0} s)");
     report.figure(&name, value, "≤ 120 s", seconds <= 120.0);
     let cpu = server.cpu_seconds();
-    report.figure("the same, most resident / CPU", format!("{most:.0} MiB / {cpu:.0} s"), "≤ 500 MiB", most <= 500.0);
+    report.figure(
+        "the same, most resident / CPU",
+        format!("{most:.0} MiB / {cpu:.0} s"),
+        "≤ 500 MiB",
+        most <= 500.0,
+    );
     let settled = server.idle_percent(IDLE / u32::try_from(scale.min(5))?).await;
-    report.figure("the same, settled: CPU", format!("{settled:.2} % of a core"), "< 5 %", settled < 5.0);
+    report.figure(
+        "the same, settled: CPU",
+        format!("{settled:.2} % of a core"),
+        "< 5 %",
+        settled < 5.0,
+    );
     questions(report, &server, applications, QUESTIONS / scale).await
 }
 
@@ -81,7 +96,8 @@ async fn ready(server: &Server, applications: u64) -> anyhow::Result<()> {
         let (mut count, mut after, mut unready) = (0, Value::Null, false);
         loop {
             let page = server.ask(query, json!({ "after": after })).await?;
-            count += page.pointer("/resources/nodes").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+            count += page.pointer("/resources/nodes").and_then(Value::as_array).map_or(0, Vec::len)
+                as u64;
             unready |= page.pointer("/unready/nodes/0").is_some();
             after = page.pointer("/resources/pageInfo/endCursor").cloned().unwrap_or_default();
             let more = page.pointer("/resources/pageInfo/hasNextPage").and_then(Value::as_bool);
@@ -97,19 +113,28 @@ async fn ready(server: &Server, applications: u64) -> anyhow::Result<()> {
 }
 
 /// By id, and a list of 50: over HTTP with 16 connections, against the same rows by SQL on the same file.
-async fn questions(report: &mut Report, server: &Arc<Server>, applications: u64, asked: u64) -> anyhow::Result<()> {
-    let by_id = "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
+async fn questions(
+    report: &mut Report,
+    server: &Arc<Server>,
+    applications: u64,
+    asked: u64,
+) -> anyhow::Result<()> {
+    let by_id =
+        "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
     let id = |number: u64| format!("workload/dev_app-{}_app-{0}", number % applications);
     let first = rate(server, by_id, asked, |number| json!({ "id": id(number) })).await?;
     let list = "query($p: String!) { resources(first: 50, filter: {kinds: [\"workload\"], namePrefix: $p}) \
                 { nodes { id phase ready since generation class } } }";
     let fifty = rate(server, list, asked / 10, |_| json!({ "p": "dev_app" })).await?;
     let views = Connection::open_with_flags(server.views(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut select = views.prepare("SELECT * FROM versions WHERE stream = $1 AND to_position = 9223372036854775807")?;
+    let mut select = views.prepare(
+        "SELECT * FROM versions WHERE stream = $1 AND to_position = 9223372036854775807",
+    )?;
     let start = Instant::now();
     for number in 0..asked {
         let name = id(number).replace('/', ".");
-        let doc: String = select.query_row(params![format!("ev.default.{name}")], |row| row.get("doc"))?;
+        let doc: String =
+            select.query_row(params![format!("ev.default.{name}")], |row| row.get("doc"))?;
         std::hint::black_box(doc);
     }
     let raw_first = to_f64(asked) / start.elapsed().as_secs_f64();
@@ -119,7 +144,9 @@ async fn questions(report: &mut Report, server: &Arc<Server>, applications: u64,
     )?;
     let start = Instant::now();
     for _ in 0..asked / 10 {
-        let docs = select.query_map([], |row| row.get::<_, String>("doc"))?.collect::<Result<Vec<_>, _>>()?;
+        let docs = select
+            .query_map([], |row| row.get::<_, String>("doc"))?
+            .collect::<Result<Vec<_>, _>>()?;
         std::hint::black_box(docs);
     }
     let raw_fifty = to_f64(asked / 10) / start.elapsed().as_secs_f64();

@@ -61,7 +61,12 @@ pub(crate) fn declare() -> Command {
 
 /// A cheap spec for what needs many.
 pub(crate) fn bucket() -> Spec {
-    Spec::Bucket(bucket::Spec { region: "eu".into(), versioning: false, public_read: false, expire_days: 0 })
+    Spec::Bucket(bucket::Spec {
+        region: "eu".into(),
+        versioning: false,
+        public_read: false,
+        expire_days: 0,
+    })
 }
 
 /// Leads a declared database through an action to ready: three more commits, four events.

@@ -29,14 +29,20 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let executor = Executor::new(Arc::clone(&journal));
     let nature = Nature { speed: 100_000, ..Nature::default() };
     let world = Arc::new(Sim::open(Arc::new(WallClock), Options { nature, ..Options::default() })?);
-    let settings = Settings::new(Uuid::now_v7());
-    let driver =
-        Arc::new(Driver::new(executor.clone(), Providers::all(&world), Arc::new(WallClock), settings));
+    let settings =
+        Settings { session: Uuid::now_v7(), grace_micros: reconcilers::driver::GRACE_MICROS };
+    let driver = Arc::new(Driver::new(
+        executor.clone(),
+        Providers::all(&world),
+        Arc::new(WallClock),
+        settings,
+    ));
     let resources = (RESOURCES / scale).max(20);
     let tenant = load::tenant()?;
     let mut streams = Vec::new();
     for number in 0..resources {
-        let stream = ResourceId::new(KindName::Bucket, format!("b-{number}").parse()?).stream(&tenant);
+        let stream =
+            ResourceId::new(KindName::Bucket, format!("b-{number}").parse()?).stream(&tenant);
         let command = Command::Declare {
             uid: Uuid::now_v7(),
             spec: load::bucket(),

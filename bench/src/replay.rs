@@ -39,7 +39,9 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     futures::stream::iter(0..resources)
         .map(|number| {
             let (executor, tenant) = (executor.clone(), tenant.clone());
-            tokio::spawn(async move { load::live(&executor, &load::stream(&tenant, number)?).await })
+            tokio::spawn(
+                async move { load::live(&executor, &load::stream(&tenant, number)?).await },
+            )
         })
         .buffer_unordered(64)
         .map_err(anyhow::Error::from)
@@ -47,8 +49,10 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         .await?;
     let first = replay(&journal, &directory.path().join("views-1")).await?;
     let dump = dump(&directory.path().join("views-1"))?;
-    let raw_first = insert(&directory.path().join("views-1"), &directory.path().join("raw-1.db"), &dump)?;
-    let raw_second = insert(&directory.path().join("views-1"), &directory.path().join("raw-2.db"), &dump)?;
+    let raw_first =
+        insert(&directory.path().join("views-1"), &directory.path().join("raw-1.db"), &dump)?;
+    let raw_second =
+        insert(&directory.path().join("views-1"), &directory.path().join("raw-2.db"), &dump)?;
     let second = replay(&journal, &directory.path().join("views-2")).await?;
     let rate = |seconds: f64| (resources * EVENTS) as f64 / seconds;
     let mean = |a: f64, b: f64| f64::midpoint(a, b);
@@ -71,14 +75,18 @@ async fn replay(journal: &Arc<dyn Journal>, folder: &Path) -> anyhow::Result<f64
 
 fn database(folder: &Path) -> anyhow::Result<std::path::PathBuf> {
     let files = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
-    let mut databases = files.filter(|path| path.extension().is_some_and(|extension| extension == "db"));
+    let mut databases =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "db"));
     databases.next().ok_or_else(|| anyhow::anyhow!("there are no views in {}", folder.display()))
 }
 
 fn dump(folder: &Path) -> anyhow::Result<Vec<Dump>> {
-    let connection = Connection::open_with_flags(database(folder)?, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'checkpoint'")?;
-    let names = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let connection =
+        Connection::open_with_flags(database(folder)?, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut tables = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'checkpoint'")?;
+    let names =
+        tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut dumps = Vec::new();
     for table in names {
         let mut select = connection.prepare(&format!("SELECT * FROM {table}"))?;
@@ -94,8 +102,10 @@ fn dump(folder: &Path) -> anyhow::Result<Vec<Dump>> {
 /// The same tables with the same indexes, prepared statements, a transaction for every batch.
 fn insert(folder: &Path, path: &Path, dump: &[Dump]) -> anyhow::Result<f64> {
     let source = Connection::open_with_flags(database(folder)?, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut schema = source.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
-    let statements = schema.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut schema =
+        source.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let statements =
+        schema.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     let mut target = Connection::open(path)?;
     target.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
     target.execute_batch(&statements.join(";\n"))?;

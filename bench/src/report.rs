@@ -55,7 +55,9 @@ impl Report {
             }
         }
         println!("{table}");
-        println!("durability class of every write: power-loss (SQLite, synchronous=FULL); views: rebuildable");
+        println!(
+            "durability class of every write: power-loss (SQLite, synchronous=FULL); views: rebuildable"
+        );
     }
 }
 

@@ -28,21 +28,36 @@ impl Server {
         let data = directory.path().join("data");
         let config = directory.path().join("config.json");
         let program = std::env::current_exe()?.with_file_name("cairn");
-        anyhow::ensure!(program.exists(), "{} is not there: build it with `make bench`", program.display());
+        anyhow::ensure!(
+            program.exists(),
+            "{} is not there: build it with `make bench`",
+            program.display()
+        );
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut child = Command::new(program)
-            .args(["up", "--listen", &format!("127.0.0.1:{port}"), "--speed", &speed.to_string(), "--data-dir"])
+            .args([
+                "up",
+                "--listen",
+                &format!("127.0.0.1:{port}"),
+                "--speed",
+                &speed.to_string(),
+                "--data-dir",
+            ])
             .arg(&data)
             .env("CAIRN_CONFIG", &config)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let output = child.stdout.take().ok_or_else(|| anyhow::anyhow!("the server has no output"))?;
+        let output =
+            child.stdout.take().ok_or_else(|| anyhow::anyhow!("the server has no output"))?;
         BufReader::new(output).lines().next_line().await?;
         let config: Value = serde_json::from_slice(&std::fs::read(&config)?)?;
-        let context = config.get("contexts").and_then(Value::as_object).and_then(|all| all.values().next());
-        let text = |key| context.and_then(|c| c.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let context =
+            config.get("contexts").and_then(Value::as_object).and_then(|all| all.values().next());
+        let text = |key| {
+            context.and_then(|c| c.get(key)).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let (url, token) = (text("server"), text("token"));
         let http = reqwest::Client::builder().pool_max_idle_per_host(64).build()?;
         let server = Self { child, url, token, data, http, _directory: directory };
@@ -73,7 +88,8 @@ impl Server {
         let status = self.proc("status");
         let line = |name: &str| {
             let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok())
+            line.and_then(|line| line.split_whitespace().nth(1))
+                .and_then(|kib| kib.parse::<f64>().ok())
         };
         (line("VmRSS:").unwrap_or(0.0) / 1024.0, line("VmHWM:").unwrap_or(0.0) / 1024.0)
     }

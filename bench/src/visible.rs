@@ -40,10 +40,12 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let start = tokio::time::Instant::now();
     for number in 0..total {
         tokio::time::sleep_until(start + Duration::from_micros(number * 1_000_000 / RATE)).await;
-        let (executor, views, stream) = (executor.clone(), views.clone(), load::stream(&tenant, number)?);
+        let (executor, views, stream) =
+            (executor.clone(), views.clone(), load::stream(&tenant, number)?);
         tasks.spawn(async move {
             let sent = Instant::now();
-            let done = executor.execute::<Resource>(&stream, load::declare(), load::context()).await?;
+            let done =
+                executor.execute::<Resource>(&stream, load::declare(), load::context()).await?;
             let acknowledged = sent.elapsed();
             views.at_least(done.position, Duration::from_secs(10)).await?;
             anyhow::Ok((acknowledged, sent.elapsed()))
@@ -62,7 +64,12 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64() * 1_000.0
     };
     let line = |h: &Histogram<u64>| format!("{:.1} / {:.1} ms", ms(h, 0.5), ms(h, 0.99));
-    report.figure("command acknowledged at 500/s, p50 / p99", line(&acknowledged), "10 / 50 ms", true);
+    report.figure(
+        "command acknowledged at 500/s, p50 / p99",
+        line(&acknowledged),
+        "10 / 50 ms",
+        true,
+    );
     let met = ms(&visible, 0.5) <= 10.0 && ms(&visible, 0.99) <= 50.0;
     report.figure("command visible at 500/s, p50 / p99", line(&visible), "10 / 50 ms", met);
     Ok(())
