@@ -1,198 +1,28 @@
 //! Plans, from the log to the log.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
+
+mod bench;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::application::{self, Application, Model};
-use domain::class::{self, Class};
-use domain::commit::{Actor, ActorSort, Context};
+use domain::application::{self, Application};
+use domain::commit::{Actor, ActorSort};
 use domain::deployment::{self, Deployment, Outcome};
-use domain::environment::{self, Environment};
 use domain::lifecycle::{self, Lifetime, Resource};
-use domain::plan::{self, Plan, Proposal, Purpose, StepAction};
-use domain::planning::{Options, RefusalCode};
-use domain::{Decider, Name, StreamId, Tenant, Time};
+use domain::plan::{self, Proposal, Purpose};
+use domain::planning::RefusalCode;
+use domain::{Name, StreamId};
 use futures::executor::block_on;
-use journal::memory::MemoryJournal;
+use journal::Executor;
 use journal::testing::{Call, Fault, Faulty};
-use journal::{Executor, Journal};
 use reconcilers::WallClock;
-use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
+use reconcilers::planner::{PlanError, Planner, Request, WayBack};
 use reconcilers::rollouts::RollBack as _;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
-const NOW: Time = Time::from_micros(1);
-
-/// A log with an environment and classes, and a planner on it.
-struct Bench {
-    executor: Executor,
-    planner: Planner,
-    next: std::cell::Cell<u128>,
-}
-
-impl Bench {
-    fn on(journal: Arc<dyn Journal>) -> Self {
-        let executor = Executor::new(journal);
-        let planner = Planner::new(executor.clone(), tenant());
-        Self { executor, planner, next: std::cell::Cell::new(1) }
-    }
-
-    fn new() -> Self {
-        let bench = Self::on(Arc::new(MemoryJournal::new()));
-        bench.define_environment(json!({}));
-        let postgres = json!({
-            "type": "postgres", "target": "database",
-            "params": {"storage_gib": {"type": "integer", "default": 10}},
-            "spec": {"engine": "postgres", "version": "16", "storage_gib": "${params.storage_gib}",
-                     "size": "small", "database": "app", "cluster": "${cluster}"}
-        });
-        bench.define_class(postgres);
-        bench
-    }
-
-    fn context(&self) -> Context {
-        self.next.set(self.next.get() + 1);
-        context(self.next.get())
-    }
-
-    fn put<D: Decider>(&self, kind: &str, name: &str, command: D::Command) {
-        let stream = StreamId::new(tenant(), kind, name.parse().unwrap()).unwrap();
-        block_on(self.executor.execute::<D>(&stream, command, self.context())).unwrap();
-    }
-
-    fn define_environment(&self, more: Value) {
-        let mut definition = json!({
-            "name": "dev", "domain": "dev.test",
-            "clusters": {"dev-a": {"spec": {"location": "eu", "version": "1.36", "nodes_min": 1, "nodes_max": 3}}}
-        });
-        let fields = definition.as_object_mut().unwrap();
-        fields.extend(more.as_object().unwrap().clone());
-        let definition = serde_json::from_value(definition).unwrap();
-        self.put::<Environment>(
-            "environment",
-            "dev",
-            environment::Command::Define { definition, at: NOW },
-        );
-    }
-
-    fn define_class(&self, definition: Value) {
-        let definition: class::Definition = serde_json::from_value(definition).unwrap();
-        let name = definition.name().unwrap();
-        self.put::<Class>("class", name.as_str(), class::Command::Define { definition, at: NOW });
-    }
-
-    fn apply(&self, image: &str) {
-        let model: Model = serde_json::from_value(shop(image)).unwrap();
-        let apply =
-            application::Command::Apply { model: Box::new(model), sources: Vec::new(), at: NOW };
-        self.put::<Application>("application", "shop", apply);
-    }
-
-    fn plan(&self, request: &Request) -> Planned {
-        block_on(self.planner.plan(request, &self.context()))
-            .unwrap_or_else(|error| panic!("{error:?}"))
-    }
-
-    fn start(&self, id: Uuid) -> Result<Name, PlanError> {
-        block_on(self.planner.start(id, &self.context()))
-    }
-
-    /// Does what a plan says, as its rollout would.
-    fn carry_out(&self, plan: &Plan) {
-        let removed = plan.steps.iter().filter(|step| step.action == StepAction::Delete);
-        let removed = removed.map(|step| step.resource.clone()).collect();
-        for step in &plan.steps {
-            let (kind, name) = (step.resource.kind.as_str(), step.resource.name.as_str());
-            let spec = step.spec.clone();
-            match &step.action {
-                StepAction::Create => {
-                    let declare = lifecycle::Command::Declare {
-                        uid: Uuid::from_u128(self.next.get()),
-                        spec: spec.unwrap(),
-                        class: step.class.clone(),
-                        lifetime: step.lifetime.clone(),
-                        protected: step.protected,
-                        at: NOW,
-                    };
-                    self.put::<Resource>(kind, name, declare);
-                }
-                StepAction::Change => {
-                    let (spec, class) = (spec.unwrap(), step.class.clone());
-                    let revise =
-                        lifecycle::Command::Revise { spec, class, generation: None, at: NOW };
-                    self.put::<Resource>(kind, name, revise);
-                }
-                StepAction::Delete => self.delete(kind, name),
-                StepAction::Replace { why } => panic!("{why}"),
-            }
-        }
-        let deployment = plan.header.deployment.as_str();
-        let number = self.state::<Deployment>("deployment", deployment).rollout.unwrap().number;
-        let end = deployment::Command::EndRollout {
-            number,
-            outcome: Outcome::Succeeded,
-            removed,
-            at: NOW,
-        };
-        self.put::<Deployment>("deployment", deployment, end);
-    }
-
-    fn delete(&self, kind: &str, name: &str) {
-        let uid = self.state::<Resource>(kind, name).uid().unwrap();
-        let request =
-            lifecycle::Command::RequestDeletion { uid: None, replacement: false, at: NOW };
-        self.put::<Resource>(kind, name, request);
-        self.put::<Resource>(kind, name, lifecycle::Command::ObserveGone { uid, at: NOW });
-    }
-
-    fn state<D: Decider>(&self, kind: &str, name: &str) -> D::State {
-        let stream = StreamId::new(tenant(), kind, name.parse().unwrap()).unwrap();
-        D::State::clone(&block_on(self.executor.load_state::<D>(&stream)).unwrap().state)
-    }
-}
-
-fn tenant() -> Tenant {
-    "acme".parse().unwrap()
-}
-
-fn context(number: u128) -> Context {
-    Context {
-        commit_id: Uuid::from_u128(number),
-        time: NOW,
-        actor: Actor::new(ActorSort::User, "ann"),
-        causation_id: None,
-        correlation_id: Uuid::from_u128(number),
-        traceparent: None,
-    }
-}
-
-fn shop(image: &str) -> Value {
-    json!({
-        "name": "shop",
-        "resources": {"db": {"type": "postgres"}},
-        "workloads": {"api": {
-            "mode": "worker",
-            "containers": {"main": {"image": image, "variables": {"HOST": "${resources.db.host}"}}}
-        }}
-    })
-}
-
-fn request(purpose: Purpose) -> Request {
-    Request {
-        application: "shop".parse().unwrap(),
-        environment: "dev".parse().unwrap(),
-        revision: None,
-        images: Default::default(),
-        options: Options { purpose, allow_replace: false, allow_mass_delete: false },
-        hints: Hints::default(),
-    }
-}
-
-fn steps(planned: &Planned) -> Vec<String> {
-    let steps = planned.plan.steps.iter();
-    steps.map(|step| format!("{:?} {}", step.action, step.resource)).collect()
-}
+use bench::{Bench, NOW, context, request, steps, tenant};
 
 #[test]
 fn a_plan_is_recorded_before_it_is_started() {
@@ -392,11 +222,10 @@ fn a_crash_anywhere_between_plan_and_rollout_is_harmless() {
             let bench = Bench::new();
             bench.apply("shop/api:1");
             let journal = Arc::clone(bench.executor.journal());
-            let appends = std::sync::atomic::AtomicUsize::new(0);
+            let appends = AtomicUsize::new(0);
             let faulty = Faulty::new(journal, move |call| {
                 let is_append = matches!(call, Call::Append(_));
-                let count =
-                    appends.fetch_add(usize::from(is_append), std::sync::atomic::Ordering::SeqCst);
+                let count = appends.fetch_add(usize::from(is_append), Ordering::SeqCst);
                 (is_append && count == crash_at).then_some(fault)
             });
             let weak = Planner::new(Executor::new(faulty.clone()), tenant());
