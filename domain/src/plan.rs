@@ -1,7 +1,9 @@
 //! A plan: an immutable value that says what will be created, changed, replaced and deleted, and why.
 //!
 //! It is pinned to what it was computed from; approvals sign its hash; it runs only if nothing it was computed
-//! from has moved (invariant 15). Large plans are recorded in chunks and count once complete.
+//! from has moved (invariant 15). Large plans are recorded in several commits and count once complete.
+
+mod commands;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +21,7 @@ use crate::time::Time;
 
 /// The aggregate's kind in streams. The name is the plan's id, a UUID.
 pub const KIND: &str = "plan";
-/// The most bytes of steps in one event, so that a commit stays below its own limit.
+/// The most bytes of one event, but for a single larger step, so that a commit stays below its own limit.
 pub const CHUNK_BYTES_MAX: usize = 160 * 1024;
 
 /// What a plan is for.
@@ -66,6 +68,14 @@ pub struct Pins {
     pub classes: BTreeMap<Name, u64>,
     /// Live resource → incarnation and generation. A resource that must not exist has a generation of 0.
     pub resources: BTreeMap<ResourceId, ResourcePin>,
+    /// How many pins of resources follow in commits of their own; none in a complete plan.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub to_follow: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A resource at a moment.
@@ -173,23 +183,6 @@ impl Plan {
     pub fn hash(&self) -> Hash {
         Hash::of(&serde_json::to_vec(self).unwrap_or_default())
     }
-
-    /// Cuts the steps into runs that fit an event each; at least one.
-    #[must_use]
-    pub fn chunks(&self) -> Vec<&[Step]> {
-        let mut chunks = Vec::new();
-        let (mut from, mut bytes) = (0, 0);
-        for (index, step) in self.steps.iter().enumerate() {
-            let size = serde_json::to_vec(step).map_or(0, |json| json.len());
-            if bytes + size > CHUNK_BYTES_MAX && index > from {
-                chunks.extend(self.steps.get(from..index));
-                (from, bytes) = (index, 0);
-            }
-            bytes += size;
-        }
-        chunks.extend(self.steps.get(from..));
-        chunks
-    }
 }
 
 /// What became of a plan.
@@ -227,6 +220,8 @@ pub struct Recorded {
 pub enum Command {
     /// Records the header and the first chunk.
     Propose { header: Box<Header>, hash: Hash, steps_total: u32, steps: Vec<Step>, at: Time },
+    /// Records further pins.
+    AddPins { pins: BTreeMap<ResourceId, ResourcePin>, at: Time },
     /// Records a further chunk.
     AddSteps { from: u32, steps: Vec<Step>, at: Time },
     /// Agrees to exactly this plan.
@@ -241,6 +236,8 @@ pub enum Command {
 pub enum Event {
     /// The header and the first steps.
     Proposed { header: Box<Header>, hash: String, steps_total: u32, steps: Vec<Step>, at: Time },
+    /// Further pins.
+    PinsAdded { pins: BTreeMap<ResourceId, ResourcePin>, at: Time },
     /// Further steps.
     StepsAdded { steps: Vec<Step>, at: Time },
     /// Somebody agreed to it.
@@ -309,12 +306,18 @@ impl Decider for Proposal {
             }
             (Self::Absent, _) => Err(Refused::NotFound),
             (_, Command::Propose { .. }) => Ok(Vec::new()),
+            (Self::Draft(recorded), Command::AddPins { mut pins, at }) => {
+                pins.retain(|id, _| !recorded.plan.header.pins.resources.contains_key(id));
+                Ok(if pins.is_empty() { Vec::new() } else { vec![Event::PinsAdded { pins, at }] })
+            }
             (Self::Draft(recorded), Command::AddSteps { from, steps, at }) => {
                 let next = u32::try_from(recorded.plan.steps.len()).unwrap_or(u32::MAX);
                 Ok(if from == next { vec![Event::StepsAdded { steps, at }] } else { Vec::new() })
             }
             (Self::Draft(_), _) => Err(Refused::Incomplete),
-            (Self::Proposed(_), Command::AddSteps { .. }) => Ok(Vec::new()),
+            (Self::Proposed(_), Command::AddPins { .. } | Command::AddSteps { .. }) => {
+                Ok(Vec::new())
+            }
             (Self::Proposed(recorded), Command::Approve { hash, .. }) if hash != recorded.hash => {
                 Err(Refused::OtherHash { actual: recorded.hash, given: hash })
             }
@@ -349,6 +352,13 @@ impl Decider for Proposal {
                 approved_by: None,
                 rollout: None,
             }),
+            (Self::Draft(mut recorded), Event::PinsAdded { mut pins, .. }) => {
+                let known = &mut recorded.plan.header.pins;
+                let count = u32::try_from(pins.len()).unwrap_or(u32::MAX);
+                known.to_follow = known.to_follow.saturating_sub(count);
+                known.resources.append(&mut pins);
+                complete(recorded)
+            }
             (Self::Draft(mut recorded), Event::StepsAdded { mut steps, .. }) => {
                 recorded.plan.steps.append(&mut steps);
                 complete(recorded)
@@ -359,15 +369,20 @@ impl Decider for Proposal {
             (Self::Proposed(recorded), Event::Executed { rollout, .. }) => {
                 Self::Proposed(Recorded { rollout: Some(rollout), ..recorded })
             }
-            (state, Event::StepsAdded { .. } | Event::Approved { .. } | Event::Executed { .. }) => {
-                state
-            }
+            (
+                state,
+                Event::PinsAdded { .. }
+                | Event::StepsAdded { .. }
+                | Event::Approved { .. }
+                | Event::Executed { .. },
+            ) => state,
         }
     }
 }
 
 fn complete(recorded: Recorded) -> Proposal {
-    if recorded.plan.steps.len() as u64 >= u64::from(recorded.steps_total) {
+    let pinned = recorded.plan.header.pins.to_follow == 0;
+    if pinned && recorded.plan.steps.len() as u64 >= u64::from(recorded.steps_total) {
         Proposal::Proposed(recorded)
     } else {
         Proposal::Draft(recorded)

@@ -43,6 +43,9 @@ pub use render::render;
 /// The most resources that one application may become in one environment: what the plan's goal of one second is for.
 pub const RESOURCES_MAX: usize = 3_000;
 
+/// The most notes of one plan: more are counted, not shown.
+const NOTES_MAX: usize = 50;
+
 /// What an expansion is computed from.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
@@ -148,7 +151,11 @@ pub fn expand(context: &Context<'_>) -> Result<Desired, Vec<Refusal>> {
     };
     let model = context.model.in_environment(&definition.name);
     let scene = build::Scene { context, definition, model: &model, deployment: &deployment };
-    let (placement, built) = placement::place_and_build(&scene)?;
+    let (placement, mut built) = placement::place_and_build(&scene)?;
+    if let Some(more) = built.notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
+        built.notes.truncate(NOTES_MAX);
+        built.notes.push(format!("and {more} notes more"));
+    }
     Ok(Desired {
         deployment,
         application: context.application.clone(),

@@ -224,22 +224,7 @@ impl Planner {
     async fn record(&self, id: Uuid, plan: Plan, context: &Context) -> Result<Planned, PlanError> {
         let hash = plan.hash();
         let stream = self.plan_stream(id)?;
-        let mut from = 0_u32;
-        for (index, steps) in plan.chunks().into_iter().enumerate() {
-            let steps = steps.to_vec();
-            let count = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-            let command = if index == 0 {
-                plan::Command::Propose {
-                    header: Box::new(plan.header.clone()),
-                    hash,
-                    steps_total: u32::try_from(plan.steps.len()).unwrap_or(u32::MAX),
-                    steps,
-                    at: context.time,
-                }
-            } else {
-                plan::Command::AddSteps { from, steps, at: context.time }
-            };
-            from = from.saturating_add(count);
+        for (index, command) in plan.commands(hash, context.time).into_iter().enumerate() {
             let commit_id = Uuid::new_v5(&id, format!("{}/{index}", hash.to_hex()).as_bytes());
             let context = follow_up(context, commit_id);
             self.executor.execute_keyed::<Proposal>(&stream, command, context, hash).await?;

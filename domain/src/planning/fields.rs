@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::commit::Hash;
 use crate::plan::FieldChange;
 
 /// The differences between two values, by path. Lists are compared as a whole.
@@ -21,10 +22,26 @@ fn collect(path: String, old: Option<&Value>, new: Option<&Value>, changes: &mut
             }
         }
         (old, new) if old != new => {
-            changes.push(FieldChange { path, old: old.cloned(), new: new.cloned() });
+            changes.push(FieldChange { path, old: old.map(shortened), new: new.map(shortened) });
         }
         _ => {}
     }
+}
+
+/// The longest value in a list of changes, in bytes of JSON: a plan names changes, the spec has the whole.
+const VALUE_BYTES_MAX: usize = 1_024;
+/// How much of a longer value is kept, in characters.
+const START_LENGTH: usize = 200;
+
+/// The value, or how it begins and a digest of the whole.
+fn shortened(value: &Value) -> Value {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    if text.len() <= VALUE_BYTES_MAX {
+        return value.clone();
+    }
+    let start: String = text.chars().take(START_LENGTH).collect();
+    let digest = Hash::of(text.as_bytes()).to_hex();
+    Value::String(format!("{start}… ({} bytes, SHA-256 {digest})", text.len()))
 }
 
 #[cfg(test)]
@@ -50,5 +67,12 @@ mod tests {
                 "new None Some(Object {\"x\": Number(1)})",
             ]
         );
+    }
+    #[test]
+    fn a_long_value_is_named_by_its_beginning_and_digest() {
+        let long = |letter: &str| json!({"file": letter.repeat(100_000)});
+        let changes = differences(&long("a"), &long("b"));
+        assert!(serde_json::to_string(&changes).unwrap().len() < 1_000);
+        assert_ne!(changes[0].old, changes[0].new);
     }
 }

@@ -80,11 +80,12 @@ pub(super) fn pins(desired: &Desired, looked_at: &Resources) -> Pins {
         environment: desired.environment_version,
         classes: desired.classes.clone(),
         resources: pins.map(|(id, pin)| (id.clone(), pin)).collect(),
+        to_follow: 0,
     }
 }
 
 /// Pins states alone, for a plan that only deletes.
 pub(super) fn pins_of_states(environment: u64, looked_at: &Resources) -> Pins {
     let resources = looked_at.iter().map(|(id, state)| (id.clone(), pin_of(state)));
-    Pins { environment, classes: BTreeMap::new(), resources: resources.collect() }
+    Pins { environment, resources: resources.collect(), ..Pins::default() }
 }
