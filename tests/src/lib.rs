@@ -1,1 +1,268 @@
-//! A whole control plane in one process.
+//! A whole control plane in one process: the SQLite log and views, the planner, the reconcilers' loop and a
+//! simulated world whose clock runs fast. What a user does by the CLI, tests do here by calls.
+#![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, reason = "tests build on this")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::application::{self, Application, Model, Source, SourceFile};
+use domain::class::Class;
+use domain::commit::{Actor, ActorSort, Context};
+use domain::environment::Environment;
+use domain::plan::Purpose;
+use domain::planning::Options;
+use domain::{Decider, Name, Resource, ResourceId, StreamId, Tenant, Time, catalogue, class, environment};
+use journal::sqlite::SqliteJournal;
+use journal::{Executor, Journal, Position};
+use projections::{State, Views};
+use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
+use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
+use sim::{Nature, Sim};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// How long anything may take. Far beyond what it takes: a test that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much faster than life the world is.
+const SPEED: u32 = 20_000;
+/// How long something may be unneeded before it goes.
+const GRACE_MICROS: i64 = 50_000;
+
+/// Everything, running. Dropping it stops it.
+pub struct Plane {
+    /// The one write path.
+    pub executor: Executor,
+    /// What can be shown.
+    pub views: Views,
+    /// From an application to a plan.
+    pub planner: Planner,
+    /// The simulated cloud.
+    pub world: Arc<Sim>,
+    tenant: Tenant,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Plane {
+    /// Starts everything on a directory, with the shipped classes and the environment `dev`.
+    pub async fn start(directory: &Path) -> Self {
+        let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory).unwrap());
+        let executor = Executor::new(Arc::clone(&journal));
+        let views = Views::open_sqlite(&directory.join("views")).await.unwrap();
+        let tenant: Tenant = "acme".parse().unwrap();
+        let planner = Planner::new(executor.clone(), tenant.clone());
+        let options = sim::Options {
+            nature: Nature { seed: 1, speed: SPEED, remembers: true },
+            path: Some(directory.join("world.jsonl")),
+            ..sim::Options::default()
+        };
+        let world = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
+        let settings = Settings { session: Uuid::now_v7(), grace_micros: GRACE_MICROS };
+        let providers = Providers::all(&world);
+        let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings)
+            .with_roll_back(Arc::new(WayBack::new(executor.clone(), Arc::new(WallClock))));
+        let stop = watch::Sender::new(false);
+        let mut stopped = stop.subscribe();
+        let shown = projections::run(journal, views.clone(), async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        });
+        let worked = reconcilers::run(Arc::new(driver), stop.subscribe());
+        let lives = Arc::clone(&world);
+        let tasks = vec![
+            tokio::spawn(async { shown.await.expect("the views follow") }),
+            tokio::spawn(async { worked.await.expect("the reconcilers follow") }),
+            tokio::spawn(async move { lives.run().await }),
+        ];
+        let plane = Self { executor, views, planner, world, tenant, stop, tasks };
+        let shipped = catalogue::shipped().unwrap();
+        for definition in shipped.classes {
+            let name = definition.name().unwrap();
+            let command = class::Command::Define { definition, at: now() };
+            plane.put::<Class>(class::KIND, &name, command).await;
+        }
+        for definition in shipped.environments {
+            let name = definition.name.parse().unwrap();
+            let command = environment::Command::Define { definition, at: now() };
+            plane.put::<Environment>(environment::KIND, &name, command).await;
+        }
+        plane
+    }
+
+    /// Stops everything and lets go of the files.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for (index, task) in std::mem::take(&mut self.tasks).into_iter().enumerate() {
+            if index == 2 {
+                task.abort();
+            }
+            let _ = task.await;
+        }
+    }
+
+    /// Carries out a command about an aggregate that is no resource.
+    pub async fn put<D: Decider>(&self, kind: &str, name: &Name, command: D::Command) -> Position {
+        let stream = StreamId::new(self.tenant.clone(), kind, name.clone()).unwrap();
+        self.executor.execute::<D>(&stream, command, context()).await.unwrap().position
+    }
+
+    /// Records a revision of an application from files on the disk.
+    pub async fn apply(&self, application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
+        let model = read(application, files, images);
+        let name: Name = application.parse().unwrap();
+        let command = application::Command::Apply {
+            model: Box::new(model.clone()),
+            sources: Vec::new(),
+            at: now(),
+        };
+        self.put::<Application>(application::KIND, &name, command).await;
+        model
+    }
+
+    /// Makes a plan.
+    ///
+    /// # Errors
+    /// As the planner's.
+    pub async fn plan(&self, application: &str, purpose: Purpose, revision: Option<u64>) -> Result<Planned, PlanError> {
+        let request = Request {
+            application: application.parse().unwrap(),
+            environment: "dev".parse().unwrap(),
+            revision,
+            images: BTreeMap::new(),
+            options: Options { purpose, allow_replace: false, allow_mass_delete: false },
+            hints: Hints::default(),
+        };
+        self.planner.plan(&request, &context()).await
+    }
+
+    /// Plans and runs, and waits until the rollout ended and everything is ready; gives the plan.
+    pub async fn deliver(&self, application: &str) -> Planned {
+        let planned = self.plan(application, Purpose::Deploy, None).await.unwrap_or_else(|e| panic!("{application}: {e:?}"));
+        self.planner.start(planned.id, &context()).await.unwrap();
+        self.ready(application).await;
+        planned
+    }
+
+    /// Waits until a deployment's rollout has succeeded and everything in its tree is ready.
+    pub async fn ready(&self, application: &str) {
+        self.until(&format!("{application} to be ready"), async || {
+            let tree = self.tree(application).await;
+            tree.deployment.is_some_and(|row| row.phase == "succeeded") && tree.nodes.iter().all(|node| node.ready)
+        })
+        .await;
+    }
+
+    /// Takes a deployment down, and waits until nothing is left of it.
+    pub async fn delete(&self, application: &str) {
+        let planned = self.plan(application, Purpose::Delete, None).await.unwrap();
+        self.planner.start(planned.id, &context()).await.unwrap();
+        self.until(&format!("{application} to be deleted"), async || {
+            self.tree(application).await.deployment.is_some_and(|row| row.phase == "deleted")
+        })
+        .await;
+    }
+
+    /// A deployment's tree, as far as the log is now.
+    pub async fn tree(&self, application: &str) -> projections::queries::Tree {
+        self.caught_up().await;
+        let name = domain::deployment::name_of("dev", application).unwrap();
+        self.views.tree(&self.tenant, &name, None).await.unwrap()
+    }
+
+    /// A resource now.
+    pub async fn resource(&self, id: &str) -> Resource {
+        let id: ResourceId = id.parse().unwrap();
+        (*self.executor.load_state::<Resource>(&id.stream(&self.tenant)).await.unwrap().state).clone()
+    }
+
+    /// A resource as the views showed it at a position; none where it was not there.
+    pub async fn resource_at(&self, id: &str, position: Position) -> Option<Resource> {
+        let id: ResourceId = id.parse().unwrap();
+        let as_of = Some(projections::AsOf::Position(position));
+        let row = self.views.get(&id.stream(&self.tenant), as_of).await.unwrap()?;
+        match row.state().unwrap() {
+            State::Resource(resource) => Some(*resource),
+            _ => None,
+        }
+    }
+
+    /// The log's last position, shown by the views.
+    pub async fn caught_up(&self) -> Position {
+        let head = self.executor.journal().head().await.unwrap();
+        self.views.at_least(head, PATIENCE).await.unwrap();
+        head
+    }
+
+    /// What the simulated world holds under a name, as JSON.
+    #[must_use]
+    pub fn world_spec(&self, id: &str) -> serde_json::Value {
+        let id: ResourceId = id.parse().unwrap();
+        self.world.with_world(|world| serde_json::from_str(&world.find(&self.tenant, &id).unwrap().spec).unwrap())
+    }
+
+    /// Whose it all is.
+    #[must_use]
+    pub const fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Waits for something to become so; looks whenever the views change.
+    pub async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
+        let mut changes = self.views.changes();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !so().await {
+                // A receiver that fell behind looks again, which is all it would do anyway.
+                let _ = changes.recv().await;
+            }
+        });
+        assert!(waited.await.is_ok(), "waited too long for {what}");
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Reads an application's files with what they name.
+#[must_use]
+pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
+    let files: Vec<SourceFile> = files
+        .iter()
+        .map(|path| SourceFile { path: path.display().to_string(), text: std::fs::read_to_string(path).unwrap() })
+        .collect();
+    let companions = application::companions(&files)
+        .into_iter()
+        .filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)))
+        .collect();
+    let images = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
+    let source = Source { files: &files, companions: &companions, application: Some(application), images: &images };
+    match application::parse(&source) {
+        Ok((model, _)) => model,
+        Err(wrong) => panic!("{application}: {}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+    }
+}
+
+/// The machine's time.
+#[must_use]
+pub fn now() -> Time {
+    WallClock.now()
+}
+
+/// A person's command.
+#[must_use]
+pub fn context() -> Context {
+    let commit_id = Uuid::now_v7();
+    Context {
+        commit_id,
+        time: now(),
+        actor: Actor::new(ActorSort::User, "ada"),
+        causation_id: None,
+        correlation_id: commit_id,
+        traceparent: None,
+    }
+}
