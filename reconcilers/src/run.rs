@@ -40,6 +40,7 @@ pub struct Loop {
     driver: Arc<Driver>,
     queue: Arc<Queue>,
     counters: Arc<Counters>,
+    turns: Arc<Semaphore>,
 }
 
 /// Runs until `shutdown` says so, or the log cannot be followed any more.
@@ -55,7 +56,12 @@ impl Loop {
     #[must_use]
     pub fn new(driver: Arc<Driver>) -> Self {
         let seed = driver.settings.session.as_u64_pair().1;
-        Self { driver, queue: Arc::new(Queue::new(seed)), counters: Arc::default() }
+        Self {
+            driver,
+            queue: Arc::new(Queue::new(seed)),
+            counters: Arc::default(),
+            turns: Arc::new(Semaphore::new(STEPS_MAX)),
+        }
     }
 
     /// What it does, as it goes.
@@ -81,13 +87,16 @@ impl Loop {
         for stream in &streams {
             self.wake(stream, Why::Intent);
         }
-        tokio::select! {
+        let outcome = tokio::select! {
             result = self.follow() => result,
             () = self.listen() => Ok(()),
             () = self.dispatch() => Ok(()),
             () = self.sweep() => Ok(()),
             _ = shutdown.wait_for(|stop| *stop) => Ok(()),
-        }
+        };
+        // Steps under way come to their end; whoever waits for this may then let go of the log.
+        let _ended = self.turns.acquire_many(u32::try_from(STEPS_MAX).unwrap_or(u32::MAX)).await;
+        outcome
     }
 
     fn wake(&self, stream: &StreamId, why: Why) {
@@ -121,18 +130,19 @@ impl Loop {
     }
 
     async fn dispatch(&self) {
-        let turns = Arc::new(Semaphore::new(STEPS_MAX));
         loop {
-            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
+            let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return };
             let stream = self.queue.next(&*self.driver.clock).await;
             let span = info_span!("reconcile", %stream);
             let loop_ = Self {
                 driver: Arc::clone(&self.driver),
                 queue: Arc::clone(&self.queue),
                 counters: Arc::clone(&self.counters),
+                turns: Arc::clone(&self.turns),
             };
             let step = async move {
                 loop_.take_turn(&stream).await;
+                drop(loop_);
                 drop(turn);
             };
             tokio::spawn(step.instrument(span));

@@ -1,6 +1,11 @@
 //! A whole control plane in one process: the SQLite log and views, the planner, the reconcilers' loop and a
 //! simulated world whose clock runs fast. What a user does by the CLI, tests do here by calls.
-#![allow(clippy::missing_panics_doc, clippy::unwrap_used, clippy::expect_used, reason = "tests build on this")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests build on this"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +18,9 @@ use domain::commit::{Actor, ActorSort, Context};
 use domain::environment::Environment;
 use domain::plan::Purpose;
 use domain::planning::Options;
-use domain::{Decider, Name, Resource, ResourceId, StreamId, Tenant, Time, catalogue, class, environment};
+use domain::{
+    Decider, Name, Resource, ResourceId, StreamId, Tenant, Time, catalogue, class, environment,
+};
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
 use projections::{State, Views};
@@ -109,7 +116,12 @@ impl Plane {
     }
 
     /// Records a revision of an application from files on the disk.
-    pub async fn apply(&self, application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
+    pub async fn apply(
+        &self,
+        application: &str,
+        files: &[&Path],
+        images: &[(&str, &str)],
+    ) -> Model {
         let model = read(application, files, images);
         let name: Name = application.parse().unwrap();
         let command = application::Command::Apply {
@@ -125,7 +137,12 @@ impl Plane {
     ///
     /// # Errors
     /// As the planner's.
-    pub async fn plan(&self, application: &str, purpose: Purpose, revision: Option<u64>) -> Result<Planned, PlanError> {
+    pub async fn plan(
+        &self,
+        application: &str,
+        purpose: Purpose,
+        revision: Option<u64>,
+    ) -> Result<Planned, PlanError> {
         let request = Request {
             application: application.parse().unwrap(),
             environment: "dev".parse().unwrap(),
@@ -139,7 +156,10 @@ impl Plane {
 
     /// Plans and runs, and waits until the rollout ended and everything is ready; gives the plan.
     pub async fn deliver(&self, application: &str) -> Planned {
-        let planned = self.plan(application, Purpose::Deploy, None).await.unwrap_or_else(|e| panic!("{application}: {e:?}"));
+        let planned = self
+            .plan(application, Purpose::Deploy, None)
+            .await
+            .unwrap_or_else(|e| panic!("{application}: {e:?}"));
         self.planner.start(planned.id, &context()).await.unwrap();
         self.ready(application).await;
         planned
@@ -149,7 +169,8 @@ impl Plane {
     pub async fn ready(&self, application: &str) {
         self.until(&format!("{application} to be ready"), async || {
             let tree = self.tree(application).await;
-            tree.deployment.is_some_and(|row| row.phase == "succeeded") && tree.nodes.iter().all(|node| node.ready)
+            tree.deployment.is_some_and(|row| row.phase == "succeeded")
+                && tree.nodes.iter().all(|node| node.ready)
         })
         .await;
     }
@@ -174,7 +195,8 @@ impl Plane {
     /// A resource now.
     pub async fn resource(&self, id: &str) -> Resource {
         let id: ResourceId = id.parse().unwrap();
-        (*self.executor.load_state::<Resource>(&id.stream(&self.tenant)).await.unwrap().state).clone()
+        (*self.executor.load_state::<Resource>(&id.stream(&self.tenant)).await.unwrap().state)
+            .clone()
     }
 
     /// A resource as the views showed it at a position; none where it was not there.
@@ -182,10 +204,8 @@ impl Plane {
         let id: ResourceId = id.parse().unwrap();
         let as_of = Some(projections::AsOf::Position(position));
         let row = self.views.get(&id.stream(&self.tenant), as_of).await.unwrap()?;
-        match row.state().unwrap() {
-            State::Resource(resource) => Some(*resource),
-            _ => None,
-        }
+        let State::Resource(resource) = row.state().unwrap() else { return None };
+        Some(*resource)
     }
 
     /// The log's last position, shown by the views.
@@ -199,7 +219,9 @@ impl Plane {
     #[must_use]
     pub fn world_spec(&self, id: &str) -> serde_json::Value {
         let id: ResourceId = id.parse().unwrap();
-        self.world.with_world(|world| serde_json::from_str(&world.find(&self.tenant, &id).unwrap().spec).unwrap())
+        self.world.with_world(|world| {
+            serde_json::from_str(&world.find(&self.tenant, &id).unwrap().spec).unwrap()
+        })
     }
 
     /// Whose it all is.
@@ -233,17 +255,29 @@ impl Drop for Plane {
 pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
     let files: Vec<SourceFile> = files
         .iter()
-        .map(|path| SourceFile { path: path.display().to_string(), text: std::fs::read_to_string(path).unwrap() })
+        .map(|path| SourceFile {
+            path: path.display().to_string(),
+            text: std::fs::read_to_string(path).unwrap(),
+        })
         .collect();
     let companions = application::companions(&files)
         .into_iter()
         .filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)))
         .collect();
-    let images = images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
-    let source = Source { files: &files, companions: &companions, application: Some(application), images: &images };
+    let images =
+        images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
+    let source = Source {
+        files: &files,
+        companions: &companions,
+        application: Some(application),
+        images: &images,
+    };
     match application::parse(&source) {
         Ok((model, _)) => model,
-        Err(wrong) => panic!("{application}: {}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")),
+        Err(wrong) => panic!(
+            "{application}: {}",
+            wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        ),
     }
 }
 

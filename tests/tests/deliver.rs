@@ -13,8 +13,10 @@ fn root() -> PathBuf {
 }
 
 fn score_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(".score.yaml")).collect();
+    let entries =
+        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.to_string_lossy().ends_with(".score.yaml")).collect();
     files.sort();
     files
 }
@@ -30,7 +32,13 @@ fn public_applications() -> Vec<(String, Vec<PathBuf>)> {
     let base = if shared.is_dir() { shared } else { own };
     let mut applications = Vec::new();
     for file in score_files(&base) {
-        let name = file.file_name().unwrap().to_str().unwrap().replace(".score.yaml", "").replace("--", "-");
+        let name = file
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .replace(".score.yaml", "")
+            .replace("--", "-");
         applications.push((name, vec![file]));
     }
     for (name, folders) in [
@@ -39,7 +47,8 @@ fn public_applications() -> Vec<(String, Vec<PathBuf>)> {
         ("store", vec!["aks-store-demo"]),
         ("traderx", vec!["traderx/services"]),
     ] {
-        let files: Vec<_> = folders.iter().flat_map(|folder| score_files(&base.join(folder))).collect();
+        let files: Vec<_> =
+            folders.iter().flat_map(|folder| score_files(&base.join(folder))).collect();
         if !files.is_empty() {
             applications.push((name.to_owned(), files));
         }
@@ -61,10 +70,19 @@ async fn every_public_score_document_is_delivered_to_ready() {
     let applications = public_applications();
     assert!(!applications.is_empty());
     for (name, files) in &applications {
-        plane.apply(name, &paths(files), &[("ingress", "nginx:1.29")]).await;
+        let images: &[_] = if name == "traderx" {
+            &[("ingress", "registry.example/traderx/ingress:1")]
+        } else {
+            &[]
+        };
+        plane.apply(name, &paths(files), images).await;
         plane.deliver(name).await;
         let again = plane.plan(name, Purpose::Deploy, None).await.unwrap();
-        assert!(again.plan.steps.is_empty(), "{name}: a second plan must be empty: {:?}", again.plan.steps);
+        assert!(
+            again.plan.steps.is_empty(),
+            "{name}: a second plan must be empty: {:?}",
+            again.plan.steps
+        );
     }
     plane.stop().await;
 }
@@ -75,9 +93,15 @@ async fn connection_values_reach_the_workload_and_secret_ones_only_as_references
     let plane = Plane::start(directory.path()).await;
     plane.apply("shop", &[&root().join("samples/shop/app.yaml")], &[]).await;
     plane.deliver("shop").await;
-    let Resource::Live(database) = plane.resource("database/dev_shop_db").await else { panic!("no database") };
-    let OutputValue::Plain(host) = &database.outputs["host"] else { panic!("the host is no secret") };
-    let OutputValue::Secret(password) = &database.outputs["password"] else { panic!("the password is a secret") };
+    let Resource::Live(database) = plane.resource("database/dev_shop_db").await else {
+        panic!("no database")
+    };
+    let OutputValue::Plain(host) = &database.outputs["host"] else {
+        panic!("the host is no secret")
+    };
+    let OutputValue::Secret(password) = &database.outputs["password"] else {
+        panic!("the password is a secret")
+    };
     let api = plane.world_spec("workload/dev_shop_api");
     let variables = &api.pointer("/containers/main/variables").unwrap();
     assert!(variables["REDIS_HOST"].as_str().is_some_and(|host| !host.is_empty()));
@@ -87,7 +111,10 @@ async fn connection_values_reach_the_workload_and_secret_ones_only_as_references
         let objects = world.objects().filter(|object| object.target.id.kind == KindName::Secret);
         objects.map(|object| object.spec.to_string()).collect()
     });
-    assert!(secrets.iter().any(|spec| spec.contains(host) && spec.contains(&password.path)), "{secrets:?}");
+    assert!(
+        secrets.iter().any(|spec| spec.contains(host) && spec.contains(&password.path)),
+        "{secrets:?}"
+    );
     plane.stop().await;
 }
 
@@ -129,7 +156,8 @@ async fn a_changed_image_rolls_one_workload_and_nothing_else() {
     let before = (ledger_length(&plane), plane.caught_up().await);
     plane.apply("shop", &[&file], &[("web", "registry.example/shop/web:1.5")]).await;
     let planned = plane.deliver("shop").await;
-    let steps: Vec<_> = planned.plan.steps.iter().map(|step| (step.resource.to_string(), &step.action)).collect();
+    let steps: Vec<_> =
+        planned.plan.steps.iter().map(|step| (step.resource.to_string(), &step.action)).collect();
     assert_eq!(steps, [("workload/dev_shop_web".to_owned(), &StepAction::Change)]);
     assert_eq!(effects(&plane, before.0), ["update workload/dev_shop_web"]);
 
@@ -140,8 +168,12 @@ async fn a_changed_image_rolls_one_workload_and_nothing_else() {
     };
     let then = plane.resource_at("workload/dev_shop_web", before.1).await.unwrap();
     assert_eq!(image(then), "registry.example/shop/web:1.4");
-    assert_eq!(image(plane.resource("workload/dev_shop_web").await), "registry.example/shop/web:1.5");
-    let external = plane.resource("workload/dev_shop_web").await.body().unwrap().external.clone().unwrap();
+    assert_eq!(
+        image(plane.resource("workload/dev_shop_web").await),
+        "registry.example/shop/web:1.5"
+    );
+    let external =
+        plane.resource("workload/dev_shop_web").await.body().unwrap().external.clone().unwrap();
     let why = plane.views.why(plane.tenant(), &external).await.unwrap().unwrap();
     assert_eq!(why.row.stream.name().as_str(), "dev_shop_web");
     assert_eq!(why.chain.last().unwrap().actor, "user:ada", "{:?}", why.chain);
@@ -158,7 +190,9 @@ async fn a_broken_database_is_named_as_the_blocker_until_it_heals() {
     plane.world.break_down(plane.tenant(), &database, "the disk is full", false).unwrap();
     plane
         .until("the database to be unready", async || {
-            let Resource::Live(body) = plane.resource("database/dev_shop_db").await else { return false };
+            let Resource::Live(body) = plane.resource("database/dev_shop_db").await else {
+                return false;
+            };
             body.readiness.reason.as_ref().is_some_and(|reason| reason.contains("the disk is full"))
         })
         .await;
@@ -173,20 +207,31 @@ async fn a_deletion_leaves_nothing_and_goes_from_what_needs_to_what_is_needed() 
     let plane = Plane::start(directory.path()).await;
     let file = directory.path().join("app.yaml");
     let text = std::fs::read_to_string(root().join("samples/shop/app.yaml")).unwrap();
-    std::fs::write(&file, text.replace("db: {type: postgres, delete: protect}", "db: {type: postgres}")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("db: {type: postgres, delete: protect}", "db: {type: postgres}"),
+    )
+    .unwrap();
     plane.apply("shop", &[&file], &[]).await;
     plane.deliver("shop").await;
     let before = ledger_length(&plane);
     plane.delete("shop").await;
     let order = effects(&plane, before);
-    let place = |what: &str| order.iter().position(|effect| effect == what).unwrap_or_else(|| panic!("{what}: {order:?}"));
+    let place = |what: &str| {
+        order
+            .iter()
+            .position(|effect| effect == what)
+            .unwrap_or_else(|| panic!("{what}: {order:?}"))
+    };
     assert!(place("delete route/dev_shop_web_route") < place("delete workload/dev_shop_web"));
     assert!(place("delete workload/dev_shop_api") < place("delete database/dev_shop_db"));
     // Support services go when nothing has needed them for a while; the cluster stays until somebody deletes it.
     plane
         .until("the support services to go", async || {
             plane.caught_up().await;
-            plane.world.with_world(|world| world.objects().all(|object| object.target.id.kind == KindName::Cluster))
+            plane.world.with_world(|world| {
+                world.objects().all(|object| object.target.id.kind == KindName::Cluster)
+            })
         })
         .await;
     plane.stop().await;
@@ -215,7 +260,8 @@ async fn a_restarted_plane_goes_on_and_doubles_nothing() {
     plane.stop().await;
     let plane = Plane::start(directory.path()).await;
     plane.ready("shop").await;
-    let creations: Vec<_> = effects(&plane, 0).into_iter().filter(|effect| effect.starts_with("create")).collect();
+    let creations: Vec<_> =
+        effects(&plane, 0).into_iter().filter(|effect| effect.starts_with("create")).collect();
     let once: std::collections::BTreeSet<_> = creations.iter().collect();
     assert_eq!(creations.len(), once.len(), "{creations:?}");
     plane.stop().await;
