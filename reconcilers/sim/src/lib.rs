@@ -4,6 +4,7 @@
 //! [`Sim`] is the provider of every kind on top of it, with scripted [`fault`]s. It stays in the product: as the
 //! demo, for rehearsals, and as the world that the tests run in.
 
+mod changes;
 pub mod duration;
 pub mod fault;
 mod object;

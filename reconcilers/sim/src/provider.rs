@@ -6,21 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::lifecycle::FailureClass;
 use domain::{ResourceId, StreamId, Tenant, Time};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt as _, StreamExt as _};
 use reconcilers::converge::{Call, Seen};
 use reconcilers::{CallError, Clock, Performed, Provider, Reconcile, Target};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use tracing::error;
 
+use crate::changes::Changes;
 use crate::fault::{Fault, NoFaults, Operation, Script};
 use crate::object::{Entry, Object};
 use crate::store::{Store, StoreError};
 use crate::world::{Nature, NotThere, World};
-
-/// How many changes may be waiting to be told; who falls behind misses some, which is allowed.
-const CHANGES_MAX: usize = 4_096;
 
 /// How a simulated cloud is set up.
 pub struct Options {
@@ -42,7 +40,7 @@ impl Default for Options {
 pub struct Sim {
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
-    changes: broadcast::Sender<StreamId>,
+    changes: Changes,
     agenda: Notify,
 }
 
@@ -61,8 +59,7 @@ impl Sim {
         let mut world = World::new(options.nature);
         let store = options.path.map(|path| Store::open(&path, &mut world)).transpose()?;
         let inner = Mutex::new(Inner { world, store, script: options.script });
-        let changes = broadcast::Sender::new(CHANGES_MAX);
-        Ok(Self { clock, inner, changes, agenda: Notify::new() })
+        Ok(Self { clock, inner, changes: Changes::default(), agenda: Notify::new() })
     }
 
     /// Tells of what time alone changes, until dropped. Without it such changes are seen only when looked for.
@@ -177,8 +174,7 @@ impl Sim {
     }
 
     fn tell(&self, target: &Target) {
-        // Nobody listens: nobody needs to know.
-        self.changes.send(target.stream()).ok();
+        self.changes.tell(&target.stream());
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -320,17 +316,6 @@ where
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {
-        let receiver = self.changes.subscribe();
-        let told = futures::stream::unfold(receiver, |mut receiver| async {
-            loop {
-                match receiver.recv().await {
-                    Ok(stream) => return Some((stream, receiver)),
-                    // Some were missed: a resync finds them.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
-            }
-        });
-        told.filter(|stream| std::future::ready(stream.kind() == K::NAME)).boxed()
+        self.changes.listen(K::NAME)
     }
 }
