@@ -32,7 +32,8 @@ check: setup ## The fast half: format, lints and tests of the pure crate and the
 	$(CARGO) test --locked -p cairn-domain -p cairn-journal
 
 bench: setup ## Measures, each figure as a ratio to a raw baseline of the same run
-	$(CARGO) run --locked --release -p cairn-bench
+	$(CARGO) build --locked --release -p cairn-cli -p cairn-bench
+	./target/release/bench
 
 bless: setup ## Rewrites the expected texts; read the diff
 	BLESS=1 $(CARGO) test --workspace --locked
