@@ -1,3 +1,38 @@
-//! The binary.
+//! `cairn`: everything a person does with Cairn. Client commands speak GraphQL only; `up` runs the server.
 
-fn main() {}
+mod answers;
+mod args;
+mod client;
+mod commands;
+mod config;
+mod failure;
+mod progress;
+mod serve;
+mod sources;
+mod table;
+mod terminal;
+mod tree;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::failure::Exit;
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let terminal = Terminal::new(cli.color);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(cli, &terminal)),
+        Err(error) => {
+            Err(failure::Failure::new(Exit::Unreachable, format!("cannot start: {error}")))
+        }
+    };
+    let exit = outcome.unwrap_or_else(|failure| {
+        failure.print(&terminal);
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}

@@ -1,0 +1,124 @@
+//! HTTP: what is refused before GraphQL sees it, and the probes beside it.
+
+mod graphql;
+mod probes;
+mod sse;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use domain::Actor;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::plane::Plane;
+use crate::schema::{Schema, schema};
+
+/// The largest body: an application of some files, each with every character escaped.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long open requests may take to end when the server closes.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
+
+/// The server cannot listen, or stopped listening.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Choose another address.
+    #[error("cannot serve on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What every handler shares.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) plane: Plane,
+    pub(crate) schema: Schema,
+}
+
+/// Every route.
+pub fn router(plane: Plane) -> Router {
+    let served = Arc::new(Served { schema: schema(plane.clone()), plane });
+    let guarded = Router::new()
+        .route("/graphql", post(graphql::answer))
+        .route("/metrics", get(probes::metrics))
+        .layer(middleware::from_fn_with_state(Arc::clone(&served), authenticate))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    Router::new()
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .merge(guarded)
+        .with_state(served)
+}
+
+/// Serves until `shutdown`, then lets open requests end.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(
+    listener: TcpListener,
+    plane: Plane,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ServeError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().unwrap_or(unknown);
+    let mut closing = plane.closing.clone();
+    let serving = axum::serve(listener, router(plane)).with_graceful_shutdown(shutdown);
+    let late = async move {
+        // The sender is gone: the server is closing as well.
+        let _ = closing.wait_for(|closing| *closing).await;
+        tokio::time::sleep(CLOSING_MAX).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|source| ServeError::Listen { address, source }),
+        () = late => {
+            tracing::warn!("some requests did not end in time");
+            Ok(())
+        }
+    }
+}
+
+/// Lets in whoever sends a token we know.
+async fn authenticate(
+    State(served): State<Arc<Served>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|header| header.strip_prefix("Bearer "));
+    let actor: Option<Actor> = token.and_then(|token| served.plane.tokens.actor(token.trim()));
+    match actor {
+        Some(actor) => {
+            request.extensions_mut().insert(actor);
+            next.run(request).await
+        }
+        None => {
+            let message = if token.is_some() {
+                "the token is not known"
+            } else {
+                "a bearer token is required"
+            };
+            let mut response = refused(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
+            let scheme = header::HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            response
+        }
+    }
+}
+
+/// A refusal in the shape of a GraphQL response.
+pub(crate) fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+    let error = json!({ "message": message, "extensions": { "code": code } });
+    (status, axum::Json(json!({ "errors": [error] }))).into_response()
+}

@@ -1,0 +1,87 @@
+//! `POST /graphql`: one operation as JSON; an event stream for whoever accepts one.
+
+use std::sync::Arc;
+
+use async_graphql::parser::parse_query;
+use async_graphql::{ErrorExtensionValues, Request, Response as Answer, ServerError};
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use domain::Actor;
+use metrics::{counter, histogram};
+use uuid::Uuid;
+
+use super::{Served, refused, sse};
+use crate::limits;
+
+/// Answers one operation.
+pub(super) async fn answer(
+    State(served): State<Arc<Served>>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = header(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    // Browsers send other types across origins without asking: none of them is accepted.
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let message = "send Content-Type: application/json";
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message);
+    }
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return refused(rejection.status(), "BODY", &rejection.body_text()),
+    };
+    let request = match read(&body) {
+        Ok(request) => request.data(actor),
+        Err(message) => return refused(StatusCode::BAD_REQUEST, "BAD_REQUEST", &message),
+    };
+    if header(header::ACCEPT).contains("text/event-stream") {
+        return sse::stream(&served, request);
+    }
+    let started = std::time::Instant::now();
+    let answer = served.schema.execute(request).await;
+    histogram!("cairn_request_seconds").record(started.elapsed());
+    counter!("cairn_requests_total", "outcome" => if answer.is_ok() { "ok" } else { "error" })
+        .increment(1);
+    // Nothing was run: the document did not fit the schema.
+    let nothing = answer.data == async_graphql::Value::Null && answer.is_err();
+    let unfit = nothing && answer.errors.iter().all(|error| error.path.is_empty());
+    let status = if unfit { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    (status, axum::Json(coded(answer))).into_response()
+}
+
+/// Reads the one operation of a body, measured before it is run.
+fn read(body: &[u8]) -> Result<Request, String> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err("send one operation, not a batch".into());
+    }
+    let request: Request = serde_json::from_slice(body)
+        .map_err(|error| format!("the body is not a GraphQL request: {error}"))?;
+    limits::check_text(&request.query).map_err(|error| error.to_string())?;
+    let document = parse_query(&request.query).map_err(|error| error.to_string())?;
+    limits::check_document(&document).map_err(|error| error.to_string())?;
+    let mut request = request;
+    request.set_parsed_query(document);
+    Ok(request)
+}
+
+/// Gives every error a code and a trace id.
+pub(super) fn coded(mut answer: Answer) -> Answer {
+    let trace = Uuid::new_v4().simple().to_string();
+    for error in &mut answer.errors {
+        let ServerError { extensions, .. } = error;
+        let extensions = extensions.get_or_insert_with(ErrorExtensionValues::default);
+        if extensions.get("code").is_none() {
+            extensions.set("code", "INVALID_DOCUMENT");
+        }
+        extensions.set("traceId", trace.as_str());
+    }
+    if !answer.errors.is_empty() {
+        tracing::debug!(%trace, errors = ?answer.errors, "answered with errors");
+    }
+    answer
+}

@@ -1,0 +1,244 @@
+//! A change is carried out once, however often it is asked for.
+//!
+//! # Flow
+//! `Receive` records the question under the key · the work runs, with every id and time derived from that record ·
+//! `Answer` records the answer. A crash in between is finished by the repetition: its commands have the same ids, so
+//! what was done is found and not done again.
+
+use async_graphql::InputType;
+use domain::commit::{Context, Hash};
+use domain::request::{Command, KIND, Request};
+use domain::{Actor, Decider, StreamId, Time};
+use journal::{ExecuteError, Position};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::fault::{Fault, UserError, judge};
+use crate::plane::{Plane, now};
+
+/// The longest idempotency key in bytes: room for a UUID with a prefix of the client's.
+const KEY_BYTES_MAX: usize = 200;
+/// Root of the ids of requests (`cairn.requests`, made up once).
+const NAMESPACE: Uuid = Uuid::from_u128(0x6361_6972_6e2e_4000_8000_7265_7175_6573);
+
+/// The answer to a change: it names things, it does not contain them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Answer {
+    pub(crate) application: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) class: Option<String>,
+    pub(crate) deployment: Option<String>,
+    pub(crate) resource: Option<String>,
+    pub(crate) plan: Option<Uuid>,
+    pub(crate) rollout: Option<String>,
+    /// Of the application's revision, the class or the environment.
+    pub(crate) number: Option<u64>,
+    /// Nothing had to be done.
+    pub(crate) unchanged: bool,
+    pub(crate) notes: Vec<String>,
+    pub(crate) user_errors: Vec<UserError>,
+    /// Views at this position show the change.
+    pub(crate) position: u64,
+    /// The commit that recorded the question.
+    #[serde(skip)]
+    pub(crate) command_id: Uuid,
+}
+
+/// A change that is being carried out.
+pub(crate) struct Work<'a> {
+    pub(crate) plane: &'a Plane,
+    /// When it was first asked.
+    pub(crate) at: Time,
+    actor: Actor,
+    request: Uuid,
+    command_id: Uuid,
+    digest: Hash,
+    position: Position,
+}
+
+/// How the work on a change ends early.
+pub(crate) enum Stop {
+    /// With expected failures: they are the answer.
+    Refused(Vec<UserError>),
+    /// Without an answer: the request may be repeated.
+    Fault(Fault),
+}
+
+impl<F: Into<Fault>> From<F> for Stop {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+impl From<UserError> for Stop {
+    fn from(error: UserError) -> Self {
+        Self::Refused(vec![error])
+    }
+}
+
+impl Work<'_> {
+    /// The context of one of the change's commands. `what` tells it from the others.
+    pub(crate) fn context(&self, what: &str) -> Context {
+        Context {
+            commit_id: self.id(what),
+            time: self.at,
+            actor: self.actor.clone(),
+            causation_id: Some(self.command_id),
+            correlation_id: self.command_id,
+            traceparent: None,
+        }
+    }
+
+    /// An id that is the same in every repetition.
+    pub(crate) fn id(&self, what: &str) -> Uuid {
+        Uuid::new_v5(&self.request, what.as_bytes())
+    }
+
+    /// Who asks.
+    pub(crate) const fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// Carries out one command.
+    pub(crate) async fn execute<D: Decider>(
+        &mut self,
+        stream: &StreamId,
+        command: D::Command,
+    ) -> Result<journal::Executed<D>, Stop>
+    where
+        D::Command: Clone,
+    {
+        let context = self.context(&stream.to_string());
+        let executor = &self.plane.executor;
+        match executor.execute_keyed::<D>(stream, command, context, self.digest).await {
+            Ok(executed) => {
+                self.reached(executed.position);
+                Ok(executed)
+            }
+            Err(error) => Err(judge(error, "").map_or_else(Stop::Fault, Stop::from)),
+        }
+    }
+
+    /// Views must come this far to show the change.
+    pub(crate) fn reached(&mut self, position: Position) {
+        self.position = self.position.max(position);
+    }
+}
+
+/// What is to be done for a change that is asked for.
+pub(crate) enum Begun<'a> {
+    /// Nothing: it was answered before, or the key is not its own.
+    Answered(Answer),
+    /// The work.
+    Work(Work<'a>),
+}
+
+impl<'a> Work<'a> {
+    /// Records the question, unless it was asked before.
+    pub(crate) async fn begin<I: InputType>(
+        plane: &'a Plane,
+        actor: &Actor,
+        mutation: &str,
+        key: &str,
+        input: &I,
+    ) -> Result<Begun<'a>, Fault> {
+        if key.is_empty() || key.len() > KEY_BYTES_MAX {
+            let message = format!("must be 1 to {KEY_BYTES_MAX} bytes, not {}", key.len());
+            let error = UserError::new("INVALID_KEY", "input.idempotencyKey", message);
+            return Ok(Begun::Answered(Answer::refused(error.with_hint("a fresh UUID does"))));
+        }
+        let request = Uuid::new_v5(&NAMESPACE, format!("{} {key}", plane.tenant).as_bytes());
+        let digest = digest(input)?;
+        let stream = stream(plane, request)?;
+        let command_id = Uuid::new_v5(&request, b"receive");
+        let root = Context {
+            commit_id: command_id,
+            time: now(),
+            actor: actor.clone(),
+            causation_id: None,
+            correlation_id: command_id,
+            traceparent: None,
+        };
+        let at = root.time;
+        let receive =
+            Command::Receive { mutation: mutation.to_owned(), digest: digest.to_hex(), at };
+        let executed =
+            plane.executor.execute_keyed::<Request>(&stream, receive, root, digest).await;
+        let received = match executed {
+            Ok(received) => received,
+            Err(error) => return reused(error).map(Begun::Answered),
+        };
+        let at = match &*received.state {
+            Request::Answered(_, answer) => {
+                return stored(answer, command_id).map(Begun::Answered);
+            }
+            Request::Received(question) => question.at,
+            Request::Absent => at,
+        };
+        let (actor, position) = (actor.clone(), received.position);
+        Ok(Begun::Work(Work { plane, at, actor, request, command_id, digest, position }))
+    }
+
+    /// Records the answer, unless another repetition was faster: then that one's is the answer.
+    pub(crate) async fn end(self, outcome: Result<Answer, Stop>) -> Result<Answer, Fault> {
+        let answer = match outcome {
+            Ok(answer) => answer,
+            Err(Stop::Refused(user_errors)) => Answer { user_errors, ..Answer::default() },
+            Err(Stop::Fault(fault)) => return Err(fault),
+        };
+        let (position, command_id) = (self.position.get(), self.command_id);
+        let answer = Answer { position, command_id, ..answer };
+        let record = Command::Answer { answer: serde_json::to_value(&answer)?, at: self.at };
+        let stream = stream(self.plane, self.request)?;
+        let (executor, context) = (&self.plane.executor, self.context("answer"));
+        match executor.execute_keyed::<Request>(&stream, record, context, self.digest).await {
+            Ok(executed) => match &*executed.state {
+                Request::Answered(_, first) => stored(first, command_id),
+                Request::Absent | Request::Received(_) => Ok(answer),
+            },
+            Err(error) => match judge(error, "") {
+                Ok(error) => Err(Fault::unavailable(error.message)),
+                Err(fault) => Err(fault),
+            },
+        }
+    }
+}
+
+impl Answer {
+    fn refused(error: UserError) -> Self {
+        Self { user_errors: vec![error], ..Self::default() }
+    }
+}
+
+fn stream(plane: &Plane, request: Uuid) -> Result<StreamId, Fault> {
+    let stream = plane.stream(KIND, &request.to_string());
+    stream.ok_or_else(|| Fault::bad_input("the request cannot be named"))
+}
+
+fn stored(answer: &Value, command_id: Uuid) -> Result<Answer, Fault> {
+    let answer: Answer = serde_json::from_value(answer.clone())?;
+    Ok(Answer { command_id, ..answer })
+}
+
+fn reused(error: ExecuteError<domain::request::Refused>) -> Result<Answer, Fault> {
+    let error = if matches!(error, ExecuteError::KeyReused { .. }) {
+        let message = "the idempotency key was used for another request";
+        UserError::new("IDEMPOTENCY_KEY_REUSED", "", message).with_hint(
+            "choose a new key for every new request; repeat a key only to repeat the request",
+        )
+    } else {
+        judge(error, "")?
+    };
+    Ok(Answer::refused(UserError { path: Some("input.idempotencyKey".into()), ..error }))
+}
+
+/// The digest of an input without its key: what tells a repeated request from another with the same key.
+fn digest<I: InputType>(input: &I) -> Result<Hash, Fault> {
+    let mut json = input.to_value().into_json()?;
+    if let Some(fields) = json.as_object_mut() {
+        fields.remove("idempotencyKey");
+    }
+    Ok(Hash::of(json.to_string().as_bytes()))
+}

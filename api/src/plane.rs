@@ -1,0 +1,108 @@
+//! What is served: the log, the views, the planner, and the simulator where there is one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{ResourceId, StreamId, Tenant, Time};
+use futures::future::BoxFuture;
+use journal::Executor;
+use projections::Views;
+use reconcilers::planner::Planner;
+use tokio::sync::watch;
+
+use crate::auth::Tokens;
+
+/// What an acknowledged command survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process.
+    ProcessCrash,
+    /// The loss of power.
+    PowerLoss,
+    /// The loss of a minority of servers.
+    Quorum,
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProcessCrash => "process-crash",
+            Self::PowerLoss => "power-loss",
+            Self::Quorum => "quorum",
+        })
+    }
+}
+
+/// Everything that the API speaks for. Clones share it.
+#[derive(Clone)]
+pub struct Plane {
+    /// Whose it is: every token belongs to this tenant.
+    pub tenant: Tenant,
+    /// The one write path.
+    pub executor: Executor,
+    /// What can be shown.
+    pub views: Views,
+    /// From an application to a plan.
+    pub planner: Planner,
+    /// The simulated world, where the world is simulated.
+    pub simulator: Option<Arc<dyn Simulate>>,
+    /// What an acknowledged command survives.
+    pub durability: Durability,
+    /// Who may ask.
+    pub tokens: Arc<Tokens>,
+    /// Numbers for `/metrics` beside those that the API keeps itself, as Prometheus text.
+    pub numbers: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Turns true when the server closes: streams end.
+    pub closing: watch::Receiver<bool>,
+}
+
+/// What can be done to the simulated world from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorldFault {
+    /// It stays unready, with this message, until healed.
+    Break(String),
+    /// It works again.
+    Heal,
+    /// Somebody changes it behind Cairn's back.
+    Drift,
+    /// Somebody deletes it behind Cairn's back.
+    Remove,
+}
+
+/// Why a fault cannot be planted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SimulateError {
+    /// Wait until it exists, or name another.
+    #[error("the simulated world holds no {0}")]
+    NotFound(ResourceId),
+    /// The world's own record cannot be written.
+    #[error("the simulated world cannot be changed: {0}")]
+    World(String),
+}
+
+/// The simulated world, as seen from outside.
+pub trait Simulate: Send + Sync + 'static {
+    /// Does something to an object of the world. Twice is the same as once.
+    ///
+    /// # Errors
+    /// See [`SimulateError`].
+    fn fault<'a>(
+        &'a self,
+        resource: &'a ResourceId,
+        fault: WorldFault,
+    ) -> BoxFuture<'a, Result<(), SimulateError>>;
+}
+
+impl Plane {
+    /// The stream of an aggregate that is not a resource; none when the name is not one.
+    pub(crate) fn stream(&self, kind: &str, name: &str) -> Option<StreamId> {
+        StreamId::new(self.tenant.clone(), kind, name.parse().ok()?).ok()
+    }
+}
+
+/// The time by this machine's clock.
+pub(crate) fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    Time::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,24 @@
+//! What each change does, once it is known that it was not done before.
+
+mod application;
+mod deployment;
+mod resource;
+mod rules;
+
+pub(crate) use application::apply;
+pub(crate) use deployment::{approve, delete, deploy, execute, plan, roll_back};
+pub(crate) use resource::{Intent, fault, intend};
+pub(crate) use rules::{define_class, define_environment};
+
+use crate::fault::UserError;
+use crate::once::Stop;
+
+/// Reads a name, or says where it is wrong.
+fn name(path: &str, text: &str) -> Result<domain::Name, Stop> {
+    text.parse().map_err(|error| UserError::new("INVALID_NAME", path, error).into())
+}
+
+/// Something that is not there.
+fn not_found(path: &str, what: &str) -> Stop {
+    UserError::new("NOT_FOUND", path, format!("there is no {what}")).into()
+}

@@ -1,0 +1,278 @@
+//! Plans, and what becomes of them.
+
+use std::collections::BTreeMap;
+
+use domain::Name;
+use domain::commit::Hash;
+use domain::deployment::{self, Deployment, Outcome};
+use domain::plan::{self, Proposal, Purpose};
+use domain::planning::Options;
+use journal::ExecuteError;
+use projections::Filter;
+use reconcilers::planner::{Hints, PlanError, Planned, Request};
+use uuid::Uuid;
+
+use super::{name, not_found};
+use crate::fault::{Fault, UserError};
+use crate::once::{Answer, Stop, Work};
+use crate::schema::mutation::{
+    DeploymentDeleteInput, DeploymentDeployInput, DeploymentRollbackInput, PlanApproveInput,
+    PlanExecuteInput,
+};
+
+/// The most classes that hints are taken from.
+const HINTS_MAX: u32 = 500;
+
+/// Makes a plan.
+pub(crate) async fn plan(
+    work: &mut Work<'_>,
+    input: DeploymentDeployInput,
+) -> Result<Answer, Stop> {
+    let planned = planned(work, request(work, input).await?).await?;
+    Ok(answer(&planned))
+}
+
+/// Makes a plan and runs it, unless there is nothing to do.
+pub(crate) async fn deploy(
+    work: &mut Work<'_>,
+    input: DeploymentDeployInput,
+) -> Result<Answer, Stop> {
+    let planned = planned(work, request(work, input).await?).await?;
+    run(work, &planned).await
+}
+
+/// Runs a plan.
+pub(crate) async fn execute(work: &mut Work<'_>, input: PlanExecuteInput) -> Result<Answer, Stop> {
+    let id = plan_id(&input.plan)?;
+    let proposal = work.plane.planner.load_plan(id).await.map_err(stopped)?;
+    let (Proposal::Proposed(recorded) | Proposal::Draft(recorded)) = &*proposal else {
+        return Err(not_found("input.plan", &format!("plan {id}")));
+    };
+    let header = &recorded.plan.header;
+    let answer = Answer {
+        plan: Some(id),
+        deployment: Some(header.deployment.to_string()),
+        number: Some(header.revision),
+        ..Answer::default()
+    };
+    start(work, id, answer).await
+}
+
+/// Agrees to a plan.
+pub(crate) async fn approve(work: &mut Work<'_>, input: PlanApproveInput) -> Result<Answer, Stop> {
+    let id = plan_id(&input.plan)?;
+    let hash = Hash::from_hex(&input.hash)
+        .ok_or_else(|| UserError::new("INVALID_HASH", "input.hash", "a hash is 64 hex digits"))?;
+    let stream = work
+        .plane
+        .stream(plan::KIND, &id.to_string())
+        .ok_or_else(|| not_found("input.plan", "such plan"))?;
+    let command = plan::Command::Approve { hash, by: work.actor().clone(), at: work.at };
+    let executed = work.execute::<Proposal>(&stream, command).await?;
+    let deployment = match &*executed.state {
+        Proposal::Draft(recorded) | Proposal::Proposed(recorded) => {
+            Some(recorded.plan.header.deployment.to_string())
+        }
+        Proposal::Absent => None,
+    };
+    Ok(Answer {
+        plan: Some(id),
+        deployment,
+        unchanged: executed.events.is_empty(),
+        ..Answer::default()
+    })
+}
+
+/// Plans the way back to an earlier revision, and goes it.
+pub(crate) async fn roll_back(
+    work: &mut Work<'_>,
+    input: DeploymentRollbackInput,
+) -> Result<Answer, Stop> {
+    let (deployment, names) = load(work, &input.deployment).await?;
+    let revision = match input.revision {
+        Some(revision) => revision,
+        None => earlier(&deployment).ok_or_else(|| {
+            UserError::new(
+                "NO_EARLIER_REVISION",
+                "input.deployment",
+                "there is no earlier revision to go back to",
+            )
+        })?,
+    };
+    let options = Options {
+        purpose: Purpose::Rollback,
+        allow_replace: input.allow_replace.unwrap_or_default(),
+        allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
+    };
+    let request = Request {
+        application: names.0,
+        environment: names.1,
+        revision: Some(revision),
+        images: BTreeMap::new(),
+        options,
+        hints: Hints::default(),
+    };
+    let planned = planned(work, request).await?;
+    run(work, &planned).await
+}
+
+/// Takes a deployment down.
+pub(crate) async fn delete(
+    work: &mut Work<'_>,
+    input: DeploymentDeleteInput,
+) -> Result<Answer, Stop> {
+    let (_, names) = load(work, &input.deployment).await?;
+    let request = Request {
+        application: names.0,
+        environment: names.1,
+        revision: None,
+        images: BTreeMap::new(),
+        options: Options {
+            purpose: Purpose::Delete,
+            allow_replace: false,
+            allow_mass_delete: true,
+        },
+        hints: Hints::default(),
+    };
+    let planned = planned(work, request).await?;
+    let answer = answer(&planned);
+    start(work, planned.id, answer).await
+}
+
+async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Request, Stop> {
+    let application = name("input.application", &input.application)?;
+    let environment = name("input.environment", &input.environment)?;
+    let images =
+        input.images.into_iter().flatten().map(|image| (image.name, image.image)).collect();
+    let options = Options {
+        purpose: Purpose::Deploy,
+        allow_replace: input.allow_replace.unwrap_or_default(),
+        allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
+    };
+    let hints = Hints { known_classes: known_classes(work).await?, ..Hints::default() };
+    Ok(Request { application, environment, revision: input.revision, images, options, hints })
+}
+
+/// The names of the classes there are, for suggestions alone: a view may lag behind.
+async fn known_classes(work: &Work<'_>) -> Result<Vec<Name>, Fault> {
+    let plane = work.plane;
+    let filter = Filter::of(plane.tenant.clone(), &[domain::class::KIND]);
+    let page = plane.views.list(&filter, projections::Sort::Name, None, HINTS_MAX, None).await?;
+    Ok(page.items.into_iter().map(|row| row.stream.name().clone()).collect())
+}
+
+async fn planned(work: &mut Work<'_>, request: Request) -> Result<Planned, Stop> {
+    let planned =
+        work.plane.planner.plan(&request, &work.context("plan")).await.map_err(stopped)?;
+    settled(work).await?;
+    Ok(planned)
+}
+
+fn answer(planned: &Planned) -> Answer {
+    Answer {
+        plan: Some(planned.id),
+        deployment: Some(planned.plan.header.deployment.to_string()),
+        application: Some(planned.plan.header.application.to_string()),
+        environment: Some(planned.plan.header.environment.to_string()),
+        number: Some(planned.plan.header.revision),
+        unchanged: planned.plan.steps.is_empty(),
+        ..Answer::default()
+    }
+}
+
+async fn run(work: &mut Work<'_>, planned: &Planned) -> Result<Answer, Stop> {
+    let answer = answer(planned);
+    if planned.plan.steps.is_empty() {
+        let stream = stream(work, planned.plan.header.deployment.as_str())?;
+        let state = work.plane.executor.load_state::<Deployment>(&stream).await?.state;
+        let revision = state.rollout.as_ref().map(|rollout| rollout.revision);
+        // The same again, and it is so already.
+        if revision == Some(planned.plan.header.revision)
+            && state.outcome == Some(Outcome::Succeeded)
+        {
+            return Ok(answer);
+        }
+    }
+    start(work, planned.id, answer).await
+}
+
+async fn start(work: &mut Work<'_>, id: Uuid, answer: Answer) -> Result<Answer, Stop> {
+    let started = work.plane.planner.start(id, &work.context("start")).await;
+    settled(work).await?;
+    match started {
+        Ok(rollout) => {
+            Ok(Answer { rollout: Some(rollout.to_string()), unchanged: false, ..answer })
+        }
+        // The plan is worth having even so: somebody may approve it.
+        Err(error) => match stopped(error) {
+            Stop::Refused(user_errors) => Ok(Answer { user_errors, ..answer }),
+            fault @ Stop::Fault(_) => Err(fault),
+        },
+    }
+}
+
+/// What the planner wrote is in the log: the answer shows it.
+async fn settled(work: &mut Work<'_>) -> Result<(), Fault> {
+    let head = work.plane.executor.journal().head().await?;
+    work.reached(head);
+    Ok(())
+}
+
+async fn load(work: &Work<'_>, deployment: &str) -> Result<(Deployment, (Name, Name)), Stop> {
+    let stream = stream(work, deployment)?;
+    let state = work.plane.executor.load_state::<Deployment>(&stream).await?.state;
+    match (&state.application, &state.environment) {
+        (Some(application), Some(environment)) if !state.deleted => {
+            let names = (application.clone(), environment.clone());
+            Ok((Deployment::clone(&state), names))
+        }
+        _ => Err(not_found("input.deployment", &format!("deployment `{deployment}`"))),
+    }
+}
+
+fn stream(work: &Work<'_>, deployment: &str) -> Result<domain::StreamId, Stop> {
+    let name = name("input.deployment", deployment)?;
+    work.plane
+        .stream(deployment::KIND, name.as_str())
+        .ok_or_else(|| not_found("input.deployment", &format!("deployment `{deployment}`")))
+}
+
+/// The last good revision if the current one is another, else the one before.
+fn earlier(deployment: &Deployment) -> Option<u64> {
+    let current = deployment.rollout.as_ref()?.revision;
+    let good = deployment.good_revision.filter(|good| *good != current);
+    good.or_else(|| current.checked_sub(1).filter(|revision| *revision > 0))
+}
+
+fn plan_id(text: &str) -> Result<Uuid, Stop> {
+    text.parse().map_err(|_| {
+        UserError::new("INVALID_ID", "input.plan", format!("`{text}` is not the id of a plan"))
+            .into()
+    })
+}
+
+/// Sorts a planner's failure: refusals are the answer, outages are not.
+fn stopped(error: PlanError) -> Stop {
+    let refused = match &error {
+        PlanError::Plan(inner) => matches!(**inner, ExecuteError::Rejected(_)),
+        PlanError::Deployment(inner) => matches!(**inner, ExecuteError::Rejected(_)),
+        PlanError::Load(_) => false,
+        PlanError::Refused(_)
+        | PlanError::NoApplication(_)
+        | PlanError::NoRevision { .. }
+        | PlanError::NoEnvironment(_)
+        | PlanError::NoDeployment(_)
+        | PlanError::NoPlan(_)
+        | PlanError::Moved(_)
+        | PlanError::Abandoned
+        | PlanError::Name(_) => true,
+    };
+    if let PlanError::Refused(refusals) = error {
+        return Stop::Refused(refusals.into_iter().map(UserError::from).collect());
+    }
+    if refused {
+        let (code, hint) = (error.code(), error.hint());
+        return UserError { hint, ..UserError::new(code, "", error) }.into();
+    }
+    Stop::Fault(Fault::unavailable(&error))
+}

@@ -1,0 +1,85 @@
+//! Intents about one resource, and faults in the simulated world.
+
+use domain::ResourceId;
+use domain::lifecycle::{Command, Lifetime, Resource};
+
+use super::not_found;
+use crate::fault::UserError;
+use crate::once::{Answer, Stop, Work};
+use crate::plane::{SimulateError, WorldFault};
+
+/// What somebody wants of one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Cairn takes no action on it.
+    Pause,
+    /// Cairn takes actions on it again.
+    Resume,
+    /// Its deletion is refused, or no longer.
+    Protect(bool),
+    /// It goes.
+    Delete,
+}
+
+/// Says what is wanted of a resource.
+pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Result<Answer, Stop> {
+    let id = resource_id(id)?;
+    let stream = id.stream(&work.plane.tenant);
+    let at = work.at;
+    let command = match intent {
+        Intent::Pause => Command::Pause { at },
+        Intent::Resume => Command::Resume { at },
+        Intent::Protect(on) => Command::Protect { on, at },
+        Intent::Delete => {
+            let state = work.plane.executor.load_state::<Resource>(&stream).await?.state;
+            if let Some(Lifetime::Deployment(name)) = state.body().map(|body| &body.lifetime) {
+                let error = UserError::new(
+                    "BELONGS_TO_DEPLOYMENT",
+                    "input.id",
+                    format!("{id} belongs to {name}"),
+                );
+                let hint = format!(
+                    "take it out of the application, or delete the deployment: cairn delete {name}"
+                );
+                return Err(error.with_hint(hint).into());
+            }
+            Command::RequestDeletion { uid: state.uid(), replacement: false, at }
+        }
+    };
+    let executed = work.execute::<Resource>(&stream, command).await?;
+    Ok(Answer {
+        resource: Some(id.to_string()),
+        unchanged: executed.events.is_empty(),
+        ..Answer::default()
+    })
+}
+
+/// Does something to the simulated world.
+pub(crate) async fn fault(
+    work: &mut Work<'_>,
+    id: &str,
+    fault: WorldFault,
+) -> Result<Answer, Stop> {
+    let id = resource_id(id)?;
+    let Some(simulator) = &work.plane.simulator else {
+        let error = UserError::new("NOT_SIMULATED", "", "the world is not simulated");
+        return Err(error
+            .with_hint(
+                "faults can only be planted on a server that was started with a simulated world",
+            )
+            .into());
+    };
+    match simulator.fault(&id, fault).await {
+        Ok(()) => Ok(Answer { resource: Some(id.to_string()), ..Answer::default() }),
+        Err(SimulateError::NotFound(id)) => {
+            Err(not_found("input.id", &format!("{id} in the simulated world")))
+        }
+        Err(error @ SimulateError::World(_)) => {
+            Err(Stop::Fault(crate::fault::Fault::unavailable(error)))
+        }
+    }
+}
+
+fn resource_id(text: &str) -> Result<ResourceId, Stop> {
+    text.parse().map_err(|error| UserError::new("INVALID_ID", "input.id", error).into())
+}

@@ -1,0 +1,20 @@
+//! What can be shown, as GraphQL types over rows of the views.
+
+mod application;
+mod deployment;
+mod page;
+mod plan;
+mod resource;
+mod rules;
+mod scalars;
+mod tree;
+mod why;
+
+pub(crate) use application::Application;
+pub(crate) use deployment::Deployment;
+pub(crate) use page::{Connection, Paging};
+pub(crate) use plan::Plan;
+pub(crate) use resource::Resource;
+pub(crate) use rules::{Class, Environment};
+pub(crate) use scalars::{Moment, Position, Timestamp};
+pub(crate) use why::{Activity, Version, Why};

@@ -1,0 +1,182 @@
+//! A plan: what will be done, and why.
+
+use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
+use domain::plan::{self, Proposal, Recorded, StepAction};
+use projections::State;
+use serde_json::Value;
+
+use super::deployment::purpose;
+use super::{Position, Timestamp};
+use crate::fault::Fault;
+use crate::schema::plane;
+
+/// What will be created, changed, replaced and deleted, and why. It never changes.
+#[derive(SimpleObject)]
+#[graphql(complex)]
+pub(crate) struct Plan {
+    /// Its id.
+    id: ID,
+    /// The deployment it is for.
+    deployment: String,
+    /// The application.
+    application: String,
+    /// The environment.
+    environment: String,
+    /// The application's revision.
+    revision: u64,
+    /// deploy, rollback or delete.
+    purpose: String,
+    /// What approvals sign.
+    hash: String,
+    /// When it was made.
+    proposed_at: Timestamp,
+    /// Who approved it.
+    approved_by: Option<String>,
+    /// The rollout that runs or ran it.
+    rollout: Option<String>,
+    /// Things worth knowing that stop nothing.
+    notes: Vec<String>,
+    /// How many steps of each sort there are.
+    counts: PlanCounts,
+    /// The commit that led to this state.
+    position: Position,
+    #[graphql(skip)]
+    recorded: Box<Recorded>,
+}
+
+/// How many steps of each sort a plan has.
+#[derive(Clone, Copy, Default, SimpleObject)]
+pub(crate) struct PlanCounts {
+    /// Made.
+    create: u32,
+    /// Changed in place.
+    change: u32,
+    /// Deleted, then made anew.
+    replace: u32,
+    /// Deleted.
+    delete: u32,
+}
+
+/// What is done to one resource.
+#[derive(SimpleObject)]
+pub(crate) struct PlanStep {
+    /// Which, by id.
+    resource: ID,
+    /// What.
+    action: StepName,
+    /// What forces a replacement.
+    forced_by: Option<String>,
+    /// Why the resource is there.
+    why: Vec<String>,
+    /// The steps that must be done before, by index.
+    after: Vec<u32>,
+    /// What changes, field by field.
+    changes: Vec<FieldChange>,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub(crate) enum StepName {
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Change,
+    /// It is deleted, then made anew.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+/// One field's change.
+#[derive(SimpleObject)]
+pub(crate) struct FieldChange {
+    /// The dotted path into what is wanted.
+    path: String,
+    /// Before.
+    old: Option<Json<Value>>,
+    /// After.
+    new: Option<Json<Value>>,
+}
+
+#[ComplexObject]
+impl Plan {
+    /// What is done, in an order in which every step comes after those it waits for.
+    #[graphql(complexity = "20 + 20 * child_complexity")]
+    async fn steps(&self) -> Vec<PlanStep> {
+        self.recorded.plan.steps.iter().map(PlanStep::of).collect()
+    }
+
+    /// The whole plan as a person reads it.
+    #[graphql(complexity = "50")]
+    async fn text(&self) -> String {
+        domain::planning::render(&self.recorded.plan)
+    }
+}
+
+impl Plan {
+    pub(crate) async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Self>, Fault> {
+        let plane = plane(ctx);
+        let Some(stream) = plane.stream(plan::KIND, id) else { return Ok(None) };
+        let Some(row) = plane.views.get(&stream, None).await? else { return Ok(None) };
+        let State::Plan(proposal) = row.state()? else { return Ok(None) };
+        Ok(match *proposal {
+            Proposal::Draft(recorded) | Proposal::Proposed(recorded) => {
+                Some(Self::of(id, Position(row.position), recorded))
+            }
+            Proposal::Absent => None,
+        })
+    }
+
+    fn of(id: &str, position: Position, recorded: Recorded) -> Self {
+        let mut counts = PlanCounts::default();
+        for step in &recorded.plan.steps {
+            match step.action {
+                StepAction::Create => counts.create += 1,
+                StepAction::Change => counts.change += 1,
+                StepAction::Replace { .. } => counts.replace += 1,
+                StepAction::Delete => counts.delete += 1,
+            }
+        }
+        let header = &recorded.plan.header;
+        Self {
+            id: ID(id.to_owned()),
+            deployment: header.deployment.to_string(),
+            application: header.application.to_string(),
+            environment: header.environment.to_string(),
+            revision: header.revision,
+            purpose: purpose(header.purpose).to_owned(),
+            hash: recorded.hash.to_hex(),
+            proposed_at: Timestamp(recorded.at),
+            approved_by: recorded.approved_by.as_ref().map(ToString::to_string),
+            rollout: recorded.rollout.as_ref().map(ToString::to_string),
+            notes: header.notes.clone(),
+            counts,
+            position,
+            recorded: Box::new(recorded),
+        }
+    }
+}
+
+impl PlanStep {
+    fn of(step: &plan::Step) -> Self {
+        let (action, forced_by) = match &step.action {
+            StepAction::Create => (StepName::Create, None),
+            StepAction::Change => (StepName::Change, None),
+            StepAction::Replace { why } => (StepName::Replace, Some(why.clone())),
+            StepAction::Delete => (StepName::Delete, None),
+        };
+        let change = |change: &plan::FieldChange| FieldChange {
+            path: change.path.clone(),
+            old: change.old.clone().map(Json),
+            new: change.new.clone().map(Json),
+        };
+        Self {
+            resource: ID(step.resource.to_string()),
+            action,
+            forced_by,
+            why: step.why.clone(),
+            after: step.after.clone(),
+            changes: step.changes.iter().map(change).collect(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Values that are more than text.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use domain::Time;
+use projections::AsOf;
+
+/// A place in the total order of the log: a number, written as text. Later is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(pub(crate) journal::Position);
+
+impl Position {
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(journal::Position::new(number))
+    }
+}
+
+/// A place in the total order of the log: a number, written as text. Later is greater.
+#[Scalar]
+impl ScalarType for Position {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let number = if let Value::String(text) = &value {
+            text.parse().ok()
+        } else if let Value::Number(number) = &value {
+            number.as_u64()
+        } else {
+            None
+        };
+        number
+            .map(Self::new)
+            .ok_or_else(|| InputValueError::custom("a position is a number, such as \"42\""))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A moment in RFC 3339, such as 2026-11-21T12:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Timestamp(pub(crate) Time);
+
+/// A moment in RFC 3339, such as 2026-11-21T12:00:00Z.
+#[Scalar]
+impl ScalarType for Timestamp {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        text.parse().map(Self).map_err(InputValueError::custom)
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// A moment of the past: a position of the log, or a time in RFC 3339.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub(crate) AsOf);
+
+/// A moment of the past: a position of the log, or a time in RFC 3339.
+#[Scalar]
+impl ScalarType for Moment {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let text = if let Value::String(text) = &value {
+            text.clone()
+        } else if let Value::Number(number) = &value {
+            number.to_string()
+        } else {
+            return Err(InputValueError::expected_type(value));
+        };
+        if let Ok(number) = text.parse() {
+            return Ok(Self(AsOf::Position(journal::Position::new(number))));
+        }
+        text.parse().map(|time| Self(AsOf::Time(time))).map_err(|_| {
+            InputValueError::custom(
+                "a moment is a position, such as \"42\", or a time, such as 2026-11-21T12:00:00Z",
+            )
+        })
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(match self.0 {
+            AsOf::Position(position) => position.to_string(),
+            AsOf::Time(time) => time.to_string(),
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! What the server answers, as far as the client shows it.
+
+use domain::Time;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The fields of a resource that lists and trees show.
+pub(crate) const RESOURCE: &str = "fragment R on Resource { id kind name uid phase ready since reason class deployment \
+     generation external declaredAt action { name since done failure } drift { detail by since } blocker { on reason since } }";
+
+/// A resource.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Resource {
+    pub(crate) id: String,
+    pub(crate) phase: String,
+    pub(crate) ready: bool,
+    pub(crate) since: Option<Time>,
+    pub(crate) reason: Option<String>,
+    pub(crate) class: Option<String>,
+    pub(crate) deployment: Option<String>,
+    pub(crate) declared_at: Option<Time>,
+    pub(crate) blocker: Option<Waits>,
+    pub(crate) action: Option<Action>,
+    pub(crate) drift: Option<Drift>,
+}
+
+/// The resource that is waited for, when it is one.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Waits {
+    pub(crate) on: Option<String>,
+}
+
+/// The last action on a resource.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Action {
+    pub(crate) name: String,
+    pub(crate) failure: Option<String>,
+}
+
+/// A difference between the world and what is wanted.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Drift {
+    pub(crate) detail: String,
+}
+
+/// What a resource waits for.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Blocker {
+    pub(crate) on: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) since: Time,
+}
+
+/// A node of a deployment's tree.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Node {
+    pub(crate) resource: Resource,
+    pub(crate) needs: Vec<String>,
+    pub(crate) blockers: Vec<Blocker>,
+}
+
+/// A rollout.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Rollout {
+    pub(crate) name: String,
+    pub(crate) number: u64,
+    pub(crate) purpose: String,
+    pub(crate) outcome: String,
+    pub(crate) reason: Option<String>,
+}
+
+/// A deployment with its tree.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Deployment {
+    pub(crate) name: String,
+    pub(crate) phase: String,
+    pub(crate) revision: Option<u64>,
+    pub(crate) rollout: Option<Rollout>,
+    pub(crate) tree: Option<Vec<Node>>,
+}
+
+/// A commit.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Commit {
+    pub(crate) position: String,
+    pub(crate) time: Time,
+    pub(crate) subject: String,
+    pub(crate) actor: String,
+    pub(crate) command: String,
+    #[serde(default)]
+    pub(crate) events: Vec<Event>,
+}
+
+/// An event of a commit.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Event {
+    #[serde(rename = "type")]
+    pub(crate) event_type: String,
+    #[serde(default)]
+    pub(crate) data: Option<Value>,
+}
+
+impl Resource {
+    /// What it is doing, in a few words.
+    pub(crate) fn state(&self) -> String {
+        let action = self.action.as_ref();
+        let failure = action.and_then(|action| action.failure.as_deref());
+        // Waiting for nothing but itself is being worked on.
+        let waits = self.blocker.as_ref().is_some_and(|blocker| blocker.on.is_some());
+        match (self.phase.as_str(), failure, &self.drift) {
+            ("failing", Some(failure), _) => format!("failing: {failure}"),
+            ("working" | "blocked", _, _) if waits => "waiting".to_owned(),
+            (phase, _, Some(drift)) if phase != "deleting" => format!("drifted: {}", drift.detail),
+            ("working" | "blocked", _, _) => match action.map(|action| action.name.as_str()) {
+                Some("create") => "creating".to_owned(),
+                Some("update") => "updating".to_owned(),
+                Some("delete") => "deleting".to_owned(),
+                _ => "pending".to_owned(),
+            },
+            (phase, _, _) => phase.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The client's side of GraphQL over HTTP.
+
+mod stream;
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::config::Context;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::terminal::clean;
+
+pub(crate) use stream::Events;
+
+/// How long a connection may take: the server is near, or not there.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long an answer may take: longer than the server waits for its views.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// A connection to a server.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    context: Context,
+}
+
+impl Client {
+    /// Speaks to one server.
+    pub(crate) fn to(context: Context) -> Outcome<Self> {
+        if !context.server.starts_with("http://") {
+            return Err(Failure::new(
+                Exit::Invalid,
+                format!("`{}` is not a server", context.server),
+            )
+            .hint("write http://host:port"));
+        }
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_MAX).no_proxy().build();
+        let http = http.map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;
+        Ok(Self { http, context })
+    }
+
+    /// The server's URL.
+    pub(crate) fn server(&self) -> &str {
+        &self.context.server
+    }
+
+    /// Asks, and reads the answer's data.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: Value,
+    ) -> Outcome<T> {
+        let request = self.request(query, &variables).timeout(ANSWER_MAX);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let answer = read(status, &answer)?;
+        debug(query, &variables, &answer);
+        data(answer)
+    }
+
+    /// Asks, and follows the answers.
+    pub(crate) async fn follow(&self, query: &str, variables: Value) -> Outcome<Events> {
+        let request = self.request(query, &variables).header(ACCEPT, "text/event-stream");
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if !status.is_success() {
+            let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+            return Err(read(status, &answer)
+                .and_then(data::<Value>)
+                .err()
+                .unwrap_or_else(garbled));
+        }
+        Ok(Events::new(response))
+    }
+
+    fn request(&self, query: &str, variables: &Value) -> reqwest::RequestBuilder {
+        let url = format!("{}/graphql", self.context.server.trim_end_matches('/'));
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let request = self.http.post(url).bearer_auth(&self.context.token);
+        request.header(CONTENT_TYPE, "application/json").body(body)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let what = if error.is_timeout() { "does not answer in time" } else { "cannot be reached" };
+        Failure::new(Exit::Unreachable, format!("{} {what}", self.context.server))
+            .detail(cause.to_string())
+            .hint("is it running? start it with `cairn up`")
+    }
+}
+
+/// Shows what was asked and answered when CAIRN_DEBUG=api.
+fn debug(query: &str, variables: &Value, answer: &Value) {
+    if std::env::var_os("CAIRN_DEBUG").is_some_and(|value| value == "api") {
+        let terminal = crate::terminal::Terminal::new(crate::terminal::Colour::Never);
+        terminal.say(&format!("> {query} {variables}\n< {answer}"));
+    }
+}
+
+fn read(status: StatusCode, body: &[u8]) -> Outcome<Value> {
+    let answer: Option<Value> = serde_json::from_slice(body).ok();
+    match answer {
+        Some(answer) => Ok(cleaned(answer)),
+        None if status == StatusCode::UNAUTHORIZED => {
+            Err(Failure::new(Exit::NotAllowed, "the token is not known"))
+        }
+        None => Err(garbled()),
+    }
+}
+
+fn garbled() -> Failure {
+    Failure::new(Exit::Unreachable, "the server's answer is not GraphQL")
+        .hint("is it a Cairn server?")
+}
+
+/// Takes control characters out of every text of the server's.
+pub(crate) fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(clean(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(cleaned).collect()),
+        Value::Object(fields) => Value::Object(
+            fields.into_iter().map(|(name, value)| (clean(&name), cleaned(value))).collect(),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+/// The data of an answer, or the first of its errors.
+pub(crate) fn data<T: DeserializeOwned>(mut answer: Value) -> Outcome<T> {
+    let errors = answer.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
+    if let Some(error) = errors.and_then(|errors| errors.first()) {
+        let text = |pointer| error.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let exit = match text("/extensions/code") {
+            "UNAUTHENTICATED" => Exit::NotAllowed,
+            "BAD_INPUT" | "INVALID_DOCUMENT" | "BAD_REQUEST" | "BODY" => Exit::Invalid,
+            "NOT_YET_VISIBLE" => Exit::TimedOut,
+            _ => Exit::Unreachable,
+        };
+        let failure = Failure::new(exit, text("/message"));
+        let lacks_token = exit == Exit::NotAllowed;
+        let hint = "set CAIRN_TOKEN, or use the context of the right server";
+        return Err(if lacks_token { failure.hint(hint) } else { failure });
+    }
+    let data = answer.get_mut("data").map(Value::take).unwrap_or_default();
+    serde_json::from_value(data).map_err(|error| {
+        Failure::new(Exit::Unreachable, "the server's answer is not what was asked for")
+            .detail(error.to_string())
+            .hint("are the client and the server of the same version?")
+    })
+}

@@ -1,0 +1,169 @@
+//! `cairn demo`: the commands themselves, one after the other, on a server of its own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Session, dispatch, up};
+use crate::args::{Cli, Demo};
+use crate::config::{Config, Context};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::serve::Settings;
+use crate::terminal::Terminal;
+
+/// The sample that is deployed, so that the demo runs anywhere.
+const SHOP: &str = include_str!("../../../samples/shop/app.yaml");
+/// Where it is found in the demo's folder, as in the repository.
+const SHOP_PATH: &str = "samples/shop/app.yaml";
+/// The context that leads to the demo's server.
+const CONTEXT: &str = "demo";
+
+/// Shows all of it in a minute.
+pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
+    up::log(terminal);
+    let folder = Folder::make()?;
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = Settings { data: folder.0.join("data"), listen, speed: args.speed, seed: 1 };
+    let before = Config::load()?;
+    let server = up::open(&settings, CONTEXT).await?;
+    let mut config = Config::load()?;
+    let context = config.contexts.get(CONTEXT).cloned();
+    let context = context
+        .ok_or_else(|| Failure::new(Exit::Unreachable, "the demo's server has no context"))?;
+    // Other terminals keep their server, if they had one.
+    config.current = before.current.or(Some(CONTEXT.to_owned()));
+    config.save()?;
+    say(terminal, "cairn up");
+    terminal.say(&format!("Cairn is up at {}", context.server));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async move {
+        // The sender is gone: the demo is over.
+        let _ = stopped.await;
+    }));
+    let shown = tokio::select! {
+        shown = show(&context, terminal) => shown,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    };
+    if !args.once && matches!(shown, Ok(Exit::Done)) {
+        terminal.say(&format!(
+            "\nThe server is still running at {}. In another terminal:",
+            context.server
+        ));
+        terminal.say(&format!("  cairn --context {CONTEXT} trace dev_shop"));
+        terminal.say(&format!(
+            "  cairn --context {CONTEXT} sim break database/dev_shop_db --message 'disk is full'"
+        ));
+        terminal.say("\nCtrl-C ends it, and leaves nothing behind.");
+        up::stopped()?.await;
+    }
+    drop(stop);
+    let ended = running.await;
+    forget()?;
+    match ended {
+        Ok(Err(failure)) => Err(failure),
+        Ok(Ok(())) | Err(_) => shown,
+    }
+}
+
+/// What is shown, in order.
+async fn show(context: &Context, terminal: &Terminal) -> Outcome {
+    let stage = Stage { context, terminal };
+    let image = "web=registry.example/shop/web:1.5";
+    terminal.say("\n# One file: three workloads, and what they need.");
+    stage.play(&["plan", SHOP_PATH, "-e", "dev"]).await?;
+    terminal.say("\n# Make it so, and wait until everything is ready.");
+    stage.play(&["apply", SHOP_PATH, "-e", "dev"]).await?;
+    let first = stage.head().await?;
+    stage.play(&["trace", "dev_shop"]).await?;
+    terminal.say("\n# A new image for one workload: only that one rolls.");
+    stage.play(&["plan", SHOP_PATH, "-e", "dev", "--image", image]).await?;
+    stage.play(&["apply", SHOP_PATH, "-e", "dev", "--image", image]).await?;
+    terminal.say("\n# Where does this object of the cloud come from?");
+    let external = stage.external("workload/dev_shop_web").await?;
+    stage.play(&["why", &external]).await?;
+    terminal
+        .say("\n# And how was it before the new image, and in the middle of the first rollout?");
+    stage.play(&["get", "deployments"]).await?;
+    stage.play(&["get", "deployments", "--as-of", &first.to_string()]).await?;
+    stage.play(&["get", "resources", "--as-of", &(first / 2).to_string()]).await?;
+    Ok(Exit::Done)
+}
+
+struct Stage<'a> {
+    context: &'a Context,
+    terminal: &'a Terminal,
+}
+
+impl Stage<'_> {
+    /// Shows a command, and runs it.
+    async fn play(&self, words: &[&str]) -> Outcome<()> {
+        say(self.terminal, &format!("cairn {}", words.join(" ")));
+        let cli = Cli::try_parse_from(std::iter::once("cairn").chain(words.iter().copied()))
+            .map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
+        let session = || Session::to(self.context.clone(), self.terminal);
+        let exit = Box::pin(dispatch(cli.command, self.terminal, session)).await?;
+        if exit == Exit::Done { Ok(()) } else { Err(Failure::silent(exit)) }
+    }
+
+    async fn ask(&self, query: &str, pointer: &str) -> Outcome<String> {
+        let session = Session::to(self.context.clone(), self.terminal)?;
+        let data: Value = session.client.ask(query, json!({})).await?;
+        let text = data.pointer(pointer).and_then(Value::as_str);
+        text.map(str::to_owned).ok_or_else(|| Failure::not_found(format!("answer to {query}")))
+    }
+
+    /// The end of the log.
+    async fn head(&self) -> Outcome<u64> {
+        Ok(self
+            .ask("{ serverInfo { head } }", "/serverInfo/head")
+            .await?
+            .parse()
+            .unwrap_or_default())
+    }
+
+    /// The provider's name for a resource.
+    async fn external(&self, id: &str) -> Outcome<String> {
+        self.ask(&format!("{{ resource(id: \"{id}\") {{ external }} }}"), "/resource/external")
+            .await
+    }
+}
+
+fn say(terminal: &Terminal, command: &str) {
+    terminal.say(&format!("\n{} {}", terminal.bold("$"), terminal.bold(command)));
+}
+
+/// Takes the demo's context out of the configuration.
+fn forget() -> Outcome<()> {
+    let mut config = Config::load()?;
+    config.contexts.remove(CONTEXT);
+    config.current = config.current.filter(|current| current != CONTEXT);
+    config.save().map(|_| ())
+}
+
+/// The demo's own folder, with the sample in it; gone when the demo is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> Outcome<Self> {
+        let folder = Self(
+            std::env::temp_dir().join(format!("cairn-demo-{}", uuid::Uuid::new_v4().simple())),
+        );
+        let sample = folder.0.join(SHOP_PATH);
+        let failed = |error: std::io::Error| {
+            Failure::new(Exit::Invalid, format!("cannot use {}: {error}", folder.0.display()))
+        };
+        std::fs::create_dir_all(sample.parent().unwrap_or(Path::new("."))).map_err(failed)?;
+        std::fs::write(&sample, SHOP).map_err(failed)?;
+        std::env::set_current_dir(&folder.0).map_err(failed)?;
+        Ok(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,102 @@
+//! `cairn class apply` and `cairn env apply`: the platform team's files.
+
+use domain::catalogue::{self, Catalogue};
+use domain::diagnostic;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::change::refuse;
+use super::{Session, key};
+use crate::args::Rule;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// Defines every class of a file.
+pub(super) async fn class(
+    args: &Rule,
+    terminal: &Terminal,
+    session: impl Fn() -> Outcome<Session>,
+) -> Outcome {
+    let Rule::Apply { file } = args;
+    let catalogue = read(file, terminal)?;
+    if !catalogue.environments.is_empty() {
+        return Err(Failure::new(Exit::Invalid, format!("{file} defines an environment"))
+            .hint("use `cairn env apply`"));
+    }
+    let session = session()?;
+    for definition in &catalogue.classes {
+        define(&session, "classDefine", "ClassDefineInput", "class", definition).await?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Defines every environment of a file, and the classes beside them.
+pub(super) async fn environment(
+    args: &Rule,
+    terminal: &Terminal,
+    session: impl Fn() -> Outcome<Session>,
+) -> Outcome {
+    let Rule::Apply { file } = args;
+    let catalogue = read(file, terminal)?;
+    let session = session()?;
+    for definition in &catalogue.classes {
+        define(&session, "classDefine", "ClassDefineInput", "class", definition).await?;
+    }
+    for definition in &catalogue.environments {
+        define(&session, "environmentDefine", "EnvironmentDefineInput", "environment", definition)
+            .await?;
+    }
+    Ok(Exit::Done)
+}
+
+fn read(path: &str, terminal: &Terminal) -> Outcome<Catalogue> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound {
+            Exit::NotFound
+        } else {
+            Exit::Invalid
+        };
+        Failure::new(exit, format!("cannot read {path}: {error}"))
+    })?;
+    catalogue::parse(path, &text).map_err(|errors| {
+        for error in &errors {
+            let shown = if terminal.colour_talk {
+                diagnostic::render_in_colour(error, &text)
+            } else {
+                diagnostic::render(error, &text)
+            };
+            terminal.say(&format!("{}\n", shown.trim_end()));
+        }
+        let many = if errors.len() == 1 {
+            "1 mistake".to_owned()
+        } else {
+            format!("{} mistakes", errors.len())
+        };
+        Failure::new(Exit::Invalid, format!("{path} is not valid: {many}"))
+    })
+}
+
+async fn define(
+    session: &Session,
+    mutation: &str,
+    input_type: &str,
+    what: &str,
+    definition: &impl Serialize,
+) -> Outcome<()> {
+    let definition = serde_json::to_value(definition).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("the definition cannot be sent: {error}"))
+    })?;
+    let query = format!(
+        "mutation($input: {input_type}!) {{ {mutation}(input: $input) {{ name version unchanged \
+         userErrors {{ code path message hint }} }} }}"
+    );
+    let input = json!({ "idempotencyKey": key(), "definition": definition });
+    let data: Value = session.client.ask(&query, json!({ "input": input })).await?;
+    let payload = refuse(&data, mutation, &format!("the {what} was refused"))?;
+    let name = payload.get("name").and_then(Value::as_str).unwrap_or_default();
+    let version = payload.get("version").and_then(Value::as_u64).unwrap_or_default();
+    let unchanged = payload.get("unchanged").and_then(Value::as_bool).unwrap_or_default();
+    let done = if unchanged { "unchanged" } else { "defined" };
+    session.terminal.print(&format!("{what} {name} version {version} {done}"));
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `cairn up`: a whole Cairn in one process.
+
+use std::net::SocketAddr;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{LISTEN, Up};
+use crate::config::{Config, Context};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::serve::{self, Server, Settings};
+use crate::terminal::Terminal;
+
+/// Runs until SIGINT or SIGTERM.
+pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
+    let data = serve::data_folder(args.data_dir)?;
+    let settings = Settings { data, listen: args.listen, speed: args.speed, seed: args.seed };
+    log(terminal);
+    let stop = stopped()?;
+    let context = context_name(settings.listen);
+    let server = open(&settings, &context).await?;
+    let url = format!("http://{}", server.address);
+    terminal.print(&format!("Cairn is up at {url}"));
+    terminal.say(&format!("  data     {}", settings.data.display()));
+    terminal.say(&format!("  world    simulated, {}x as fast as ours", settings.speed));
+    terminal.say(&format!(
+        "  context  {context}, with a token in {}",
+        crate::config::path()?.display()
+    ));
+    terminal.say("\nIn another terminal:");
+    terminal.say("  cairn apply samples/shop/app.yaml -e dev");
+    terminal.say("  cairn trace dev_shop");
+    terminal.say("\nCtrl-C stops the server; nothing is lost.");
+    server.run(stop).await?;
+    terminal.say("Cairn is down");
+    Ok(Exit::Done)
+}
+
+/// Opens a server, and makes sure that the user's configuration leads to it.
+pub(super) async fn open(settings: &Settings, context: &str) -> Outcome<Server> {
+    std::fs::create_dir_all(&settings.data).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("cannot use {}: {error}", settings.data.display()))
+    })?;
+    let mut config = Config::load()?;
+    let known = config.contexts.get(context).map(|context| context.token.clone());
+    let (tokens, fresh) = serve::token(&settings.data, known.as_deref())?;
+    let server = Server::open(settings, tokens).await?;
+    let token = fresh.map(|token| token.reveal().to_owned()).or(known).unwrap_or_default();
+    let url = format!("http://{}", server.address);
+    config.contexts.insert(context.to_owned(), Context { server: url, token });
+    config.current = Some(context.to_owned());
+    config.save()?;
+    Ok(server)
+}
+
+/// The context of a server on this machine: `local`, or `local-<port>`.
+fn context_name(listen: SocketAddr) -> String {
+    if listen.to_string() == LISTEN {
+        "local".to_owned()
+    } else {
+        format!("local-{}", listen.port())
+    }
+}
+
+/// Logs to stderr what CAIRN_LOG asks for; warnings otherwise.
+pub(super) fn log(terminal: &Terminal) {
+    let filter = EnvFilter::try_from_env("CAIRN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // A second call has no effect: the demo runs a server in its own process.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(terminal.colour_talk)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// Ends at the first SIGINT or SIGTERM.
+pub(super) fn stopped() -> Outcome<impl Future<Output = ()> + Send + 'static> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(Exit::Unreachable, error.to_string()));
+    let (mut interrupt, mut terminate) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,139 @@
+//! The application's files, read from this machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use base64::Engine as _;
+use domain::application::{self, Model, Source, SourceFile};
+use domain::diagnostic::{self, Diagnostic};
+use serde_json::{Value, json};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::terminal::Terminal;
+
+/// The largest file that a container may name: the whole application must fit a revision.
+const COMPANION_BYTES_MAX: u64 = 128 * 1024;
+
+/// An application as it was read.
+pub(crate) struct Sources {
+    files: Vec<SourceFile>,
+    companions: BTreeMap<String, Vec<u8>>,
+    application: Option<String>,
+    images: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Reads files, and the files that they name.
+    pub(crate) fn read(
+        paths: &[String],
+        application: Option<String>,
+        images: &[String],
+    ) -> Outcome<Self> {
+        let files = paths.iter().map(|path| read(path)).collect::<Outcome<Vec<_>>>()?;
+        let mut companions = BTreeMap::new();
+        for path in application::companions(&files) {
+            // What is missing is said with its place, when the application is parsed.
+            let small =
+                fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= COMPANION_BYTES_MAX);
+            if let Some(bytes) = fs::read(&path).ok().filter(|_| small) {
+                companions.insert(path, bytes);
+            }
+        }
+        Ok(Self { files, companions, application, images: read_images(images)? })
+    }
+
+    /// Reads the application, every mistake in it shown where it is.
+    pub(crate) fn parse(&self, terminal: &Terminal) -> Outcome<Model> {
+        let source = Source {
+            files: &self.files,
+            companions: &self.companions,
+            application: self.application.as_deref(),
+            images: &self.images,
+        };
+        match application::parse(&source) {
+            Ok((model, warnings)) => {
+                self.show(&warnings, terminal);
+                Ok(model)
+            }
+            Err(errors) => {
+                self.show(&errors, terminal);
+                let many = if errors.len() == 1 {
+                    "1 mistake".to_owned()
+                } else {
+                    format!("{} mistakes", errors.len())
+                };
+                Err(Failure::new(Exit::Invalid, format!("the application is not valid: {many}")))
+            }
+        }
+    }
+
+    fn show(&self, diagnostics: &[Diagnostic], terminal: &Terminal) {
+        for found in diagnostics {
+            let text = self
+                .files
+                .iter()
+                .find(|file| file.path == found.file)
+                .map_or("", |file| file.text.as_str());
+            let shown = if terminal.colour_talk {
+                diagnostic::render_in_colour(found, text)
+            } else {
+                diagnostic::render(found, text)
+            };
+            terminal.say(shown.trim_end());
+            terminal.say("");
+        }
+    }
+
+    /// The input of `applicationApply`.
+    pub(crate) fn input(&self, key: &str) -> Value {
+        let engine = base64::engine::general_purpose::STANDARD;
+        let files: Vec<_> =
+            self.files.iter().map(|file| json!({ "path": file.path, "text": file.text })).collect();
+        let companions: Vec<_> = self
+            .companions
+            .iter()
+            .map(|(path, bytes)| json!({ "path": path, "base64": engine.encode(bytes) }))
+            .collect();
+        json!({
+            "idempotencyKey": key, "files": files, "companions": companions,
+            "application": self.application, "images": images_input(&self.images),
+        })
+    }
+}
+
+fn images_input(images: &BTreeMap<String, String>) -> Value {
+    images.iter().map(|(name, image)| json!({ "name": name, "image": image })).collect()
+}
+
+fn read(path: &str) -> Outcome<SourceFile> {
+    let failed = |error: std::io::Error| {
+        let exit = if error.kind() == std::io::ErrorKind::NotFound {
+            Exit::NotFound
+        } else {
+            Exit::Invalid
+        };
+        Failure::new(exit, format!("cannot read {path}: {error}"))
+    };
+    let bytes = if path == "-" {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map_err(failed)?;
+        bytes
+    } else {
+        fs::read(Path::new(path)).map_err(failed)?
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Failure::new(Exit::Invalid, format!("{path} is not UTF-8 text")))?;
+    Ok(SourceFile { path: path.to_owned(), text })
+}
+
+fn read_images(images: &[String]) -> Outcome<BTreeMap<String, String>> {
+    let read = |image: &String| match image.split_once('=') {
+        Some((name, image)) if !name.is_empty() && !image.is_empty() => {
+            Ok((name.to_owned(), image.to_owned()))
+        }
+        _ => Err(Failure::new(Exit::Invalid, format!("--image {image}: write workload=image"))
+            .hint("such as --image web=registry.example/web:v2")),
+    };
+    images.iter().map(read).collect()
+}

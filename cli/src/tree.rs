@@ -1,0 +1,163 @@
+//! A deployment's graph as a tree: what is needed below what needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::Time;
+
+use crate::answers::{Deployment, Node};
+use crate::table::{cut, table};
+use crate::terminal::{age, paint};
+
+/// The widest name in a tree.
+const NAME_WIDTH_MAX: usize = 64;
+/// The deepest tree that is drawn.
+const DEPTH_MAX: usize = 32;
+
+/// Draws a deployment: a heading, and a line a resource.
+pub(crate) fn draw(deployment: &Deployment, now: Time, colour: bool) -> String {
+    let nodes = deployment.tree.as_deref().unwrap_or_default();
+    if nodes.is_empty() {
+        return format!("{}\n(no resources)", heading(deployment, nodes));
+    }
+    let by_id: BTreeMap<&str, &Node> =
+        nodes.iter().map(|node| (node.resource.id.as_str(), node)).collect();
+    let needed: BTreeSet<&str> =
+        nodes.iter().flat_map(|node| node.needs.iter().map(String::as_str)).collect();
+    let mut drawing = Drawing { by_id, drawn: BTreeSet::new(), rows: Vec::new(), now, colour };
+    let roots = nodes.iter().filter(|node| !needed.contains(node.resource.id.as_str()));
+    for node in roots {
+        drawing.draw(node, "", "", 0);
+    }
+    // Circles have no root: none of ours should be one, yet nothing is left out.
+    for node in nodes {
+        if !drawing.drawn.contains(node.resource.id.as_str()) {
+            drawing.draw(node, "", "", 0);
+        }
+    }
+    let rows = table(["RESOURCE", "READY", "SINCE", "STATE", "BLOCKER"], &drawing.rows);
+    format!("{}\n{rows}", heading(deployment, nodes))
+}
+
+fn heading(deployment: &Deployment, nodes: &[Node]) -> String {
+    let ready = nodes.iter().filter(|node| node.resource.ready).count();
+    let revision =
+        deployment.revision.map(|revision| format!(" revision {revision}")).unwrap_or_default();
+    let rollout = deployment.rollout.as_ref().map(|rollout| {
+        let reason =
+            rollout.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!(", {} {} {}{reason}", rollout.purpose, rollout.number, rollout.outcome)
+    });
+    let rollout = rollout.unwrap_or_default();
+    format!("deployment/{}{revision}{rollout}, {ready}/{} ready", deployment.name, nodes.len())
+}
+
+struct Drawing<'a> {
+    by_id: BTreeMap<&'a str, &'a Node>,
+    drawn: BTreeSet<&'a str>,
+    rows: Vec<[String; 5]>,
+    now: Time,
+    colour: bool,
+}
+
+impl<'a> Drawing<'a> {
+    fn draw(&mut self, node: &'a Node, branch: &str, indent: &str, depth: usize) {
+        let id = node.resource.id.as_str();
+        let again = !self.drawn.insert(id);
+        let name = cut(id, NAME_WIDTH_MAX);
+        if again {
+            let seen = if node.needs.is_empty() { name } else { format!("{name} …") };
+            self.rows.push([
+                format!("{branch}{seen}"),
+                ready(node, self.colour),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
+            return;
+        }
+        let since = node.resource.since.map(|since| age(since, self.now)).unwrap_or_default();
+        let blocker = blocker(node, self.now).unwrap_or_default();
+        self.rows.push([
+            format!("{branch}{name}"),
+            ready(node, self.colour),
+            since,
+            node.resource.state(),
+            blocker,
+        ]);
+        if depth >= DEPTH_MAX {
+            return;
+        }
+        let below: Vec<&Node> =
+            node.needs.iter().filter_map(|id| self.by_id.get(id.as_str()).copied()).collect();
+        let last = below.len().saturating_sub(1);
+        for (index, child) in below.into_iter().enumerate() {
+            let (branch, next) =
+                if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            self.draw(child, &format!("{indent}{branch}"), &format!("{indent}{next}"), depth + 1);
+        }
+    }
+}
+
+fn ready(node: &Node, colour: bool) -> String {
+    if node.resource.ready { paint(colour, "32", "yes") } else { paint(colour, "33", "no") }
+}
+
+/// What a resource waits for, and what is behind that, with the time it has been so.
+pub(crate) fn blocker(node: &Node, now: Time) -> Option<String> {
+    if node.resource.ready {
+        return None;
+    }
+    let (first, last) = (node.blockers.first()?, node.blockers.last()?);
+    let since = age(last.since, now);
+    match &first.on {
+        Some(on) if node.blockers.len() > 1 => {
+            let cause = node
+                .blockers
+                .iter()
+                .rev()
+                .nth(1)
+                .and_then(|blocker| blocker.on.as_ref())
+                .unwrap_or(on);
+            Some(format!("{cause}: {} ({since})", last.reason))
+        }
+        _ => Some(format!("{} ({since})", last.reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: Time = Time::from_micros(60_000_000);
+
+    fn deployment() -> Deployment {
+        let resource = |id: &str, phase: &str| json!({"id": id, "phase": phase, "ready": phase == "ready", "since": "1970-01-01T00:00:48Z"});
+        let waits = json!({"on": "database/d", "reason": "waits for database/d", "since": "1970-01-01T00:00:30Z"});
+        let broken = json!({"on": null, "reason": "disk is full", "since": "1970-01-01T00:00:50Z"});
+        serde_json::from_value(json!({
+            "name": "dev_shop", "phase": "rolling", "revision": 2,
+            "rollout": {"name": "dev_shop_1", "number": 1, "purpose": "deploy", "outcome": "running"},
+            "tree": [
+                {"resource": resource("cluster/c", "ready"), "member": false, "needs": [], "blockers": []},
+                {"resource": resource("database/d", "failing"), "member": true, "needs": ["cluster/c"], "blockers": [broken]},
+                {"resource": resource("workload/w", "blocked"), "member": true, "needs": ["cluster/c", "database/d"],
+                 "blockers": [waits, broken]},
+            ]
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_needed_is_drawn_below_what_needs_it() {
+        assert_eq!(
+            draw(&deployment(), NOW, false),
+            "deployment/dev_shop revision 2, deploy 1 running, 1/3 ready\n\
+             RESOURCE          READY  SINCE  STATE    BLOCKER\n\
+             workload/w        no     12s    waiting  database/d: disk is full (10s)\n\
+             ├─ cluster/c      yes    12s    ready\n\
+             └─ database/d     no     12s    failing  disk is full (10s)\n\
+             \u{20}  └─ cluster/c   yes"
+        );
+    }
+}
