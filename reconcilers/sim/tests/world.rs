@@ -88,7 +88,7 @@ fn things_take_their_time() {
     assert!(matches!(cloud.see().unwrap().state, SeenState::Pending(_)));
     assert!(cloud.sim.due().is_empty());
     cloud.pass(75);
-    assert_eq!(cloud.sim.due(), [cloud.target.clone()]);
+    assert_eq!(cloud.sim.due(), std::slice::from_ref(&cloud.target));
     let seen = cloud.see().unwrap();
     assert_eq!(seen.state, SeenState::Ready);
     let names: Vec<_> = seen.outputs.keys().cloned().collect();
