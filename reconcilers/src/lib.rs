@@ -4,7 +4,7 @@
 //! world, asks the pure [`reconcile::Reconcile::next`] for one step, takes it, and begins again. Nothing is kept
 //! between two steps but when to look again, so a crash between them is free. Read in this order:
 //! [`reconcile`] (the contract), [`converge`] (the one way to the wanted state), [`driver`] (one step),
-//! [`run`] (the loop), [`rollouts`] (a deployment's steps), [`sweep`] (what nobody wants any more).
+//! [`mod@run`] (the loop), [`rollouts`] (a deployment's steps), [`sweep`] (what nobody wants any more).
 
 pub mod clock;
 pub mod converge;
