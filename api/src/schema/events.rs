@@ -65,6 +65,7 @@ pub(crate) struct LoggedEvent {
     data: Json<Value>,
 }
 
+/// What can be followed.
 #[GraphqlSubscription]
 impl Subscription {
     /// Every commit after a position, then every new one as it comes.

@@ -45,6 +45,7 @@ macro_rules! once {
     };
 }
 
+/// What can be changed. Every change has a key: asking twice is asking once.
 #[Object]
 impl Mutation {
     /// Records a revision of an application from its files, unless the last revision says the same.

@@ -49,6 +49,7 @@ pub(crate) struct ServerInfo {
     kinds: Vec<&'static str>,
 }
 
+/// What can be asked.
 #[Object]
 impl Query {
     /// The server.

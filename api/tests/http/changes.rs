@@ -1,0 +1,157 @@
+//! Changes: once, with their failures as data, and visible to whoever made them.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::server::{Server, files};
+
+async fn apply(server: &Server, key: &str, image: &str) -> Value {
+    let input = json!({ "idempotencyKey": key, "files": files(image) });
+    server
+        .change("applicationApply", "ApplicationApplyInput", input, "name revision warnings")
+        .await
+}
+
+async fn deploy(server: &Server, key: &str, application: &str, environment: &str) -> Value {
+    let input =
+        json!({ "idempotencyKey": key, "application": application, "environment": environment });
+    let fields = "deploymentName rollout planId revision deployment { name phase revision }";
+    server.change("deploymentDeploy", "DeploymentDeployInput", input, fields).await
+}
+
+#[tokio::test]
+async fn asking_twice_is_asking_once() {
+    let server = Server::start().await;
+    let first = apply(&server, "k1", "registry.example/web:1").await;
+    assert_eq!((&first["revision"], &first["unchanged"]), (&json!(1), &json!(false)));
+    // Another change comes between, and the first answer stays the first answer.
+    assert_eq!(apply(&server, "k2", "registry.example/web:2").await["revision"], 2);
+    assert_eq!(apply(&server, "k1", "registry.example/web:1").await, first);
+    assert_eq!(apply(&server, "k3", "registry.example/web:2").await["unchanged"], true);
+}
+
+#[tokio::test]
+async fn many_who_ask_the_same_at_once_get_one_answer() {
+    let server = Server::start().await;
+    apply(&server, "a", "registry.example/web:1").await;
+    let asked = (0..8).map(|_| deploy(&server, "same", "shop", "dev"));
+    let answers = futures::future::join_all(asked).await;
+    let first = answers.first().unwrap();
+    assert_eq!(first["rollout"], "dev_shop_1");
+    for answer in &answers {
+        assert_eq!(answer["commandId"], first["commandId"]);
+        assert_eq!(answer["planId"], first["planId"]);
+        assert_eq!(answer["rollout"], first["rollout"]);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_another_request_is_refused() {
+    let server = Server::start().await;
+    apply(&server, "k", "registry.example/web:1").await;
+    let other = apply(&server, "k", "registry.example/web:2").await;
+    assert_eq!(other["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(other["revision"], Value::Null);
+    let elsewhere = deploy(&server, "k", "shop", "dev").await;
+    assert_eq!(elsewhere["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(apply(&server, "", "x/y:1").await["userErrors"][0]["code"], "INVALID_KEY");
+}
+
+#[tokio::test]
+async fn expected_failures_are_data_with_a_place_and_a_hint() {
+    let server = Server::start().await;
+    let input = json!({
+        "idempotencyKey": "bad",
+        "files": [{ "path": "shop.yaml", "text": "name: shop\nimage: web:1\nport: eighty\n" }],
+    });
+    let bad = server.change("applicationApply", "ApplicationApplyInput", input, "revision").await;
+    assert_eq!(bad["userErrors"][0]["code"], "INVALID_APPLICATION");
+    assert!(bad["userErrors"][0]["path"].as_str().unwrap().starts_with("shop.yaml:3:"), "{bad}");
+    let missing = deploy(&server, "missing", "nothing", "dev").await;
+    assert_eq!(missing["userErrors"][0]["code"], "NOT_FOUND");
+    assert_eq!(missing["rollout"], Value::Null);
+    // The refusal is the answer for ever, too: what is there now does not change it.
+    assert_eq!(deploy(&server, "missing", "nothing", "dev").await, missing);
+    let fault = json!({ "idempotencyKey": "f", "id": "database/dev_shop_db", "fault": "HEAL" });
+    let fault = server.change("simulatorFault", "SimulatorFaultInput", fault, "resourceId").await;
+    assert_eq!(fault["userErrors"][0]["code"], "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn who_changed_something_sees_it() {
+    let server = Server::start().await;
+    apply(&server, "a", "registry.example/web:1").await;
+    let deployed = deploy(&server, "d", "shop", "dev").await;
+    assert_eq!(deployed["deployment"]["name"], "dev_shop", "{deployed}");
+    let query = "query($at: Position!) { deployment(name: \"dev_shop\", atLeast: $at) { revision rollout { outcome } } \
+         plan(id: \"PLAN\", atLeast: $at) { counts { create } text } }";
+    let query = query.replace("PLAN", deployed["planId"].as_str().unwrap());
+    let seen = server.ask(&query, json!({ "at": deployed["position"] })).await;
+    assert_eq!(seen["data"]["deployment"]["revision"], 1, "{seen}");
+    assert!(seen["data"]["plan"]["counts"]["create"].as_u64().unwrap() > 0, "{seen}");
+    assert!(seen["data"]["plan"]["text"].as_str().unwrap().contains("workload/dev_shop"), "{seen}");
+}
+
+#[tokio::test]
+async fn everything_that_follows_from_a_request_leads_back_to_it() {
+    let server = Server::start().await;
+    apply(&server, "a", "registry.example/web:1").await;
+    let deployed = deploy(&server, "d", "shop", "dev").await;
+    let query = "query($at: Position!) { why(id: \"deployment/dev_shop\", atLeast: $at) { chain { actor command commitId } } }";
+    let why = server.ask(query, json!({ "at": deployed["position"] })).await;
+    let chain = why["data"]["why"]["chain"].as_array().unwrap();
+    assert_eq!(chain.last().unwrap()["commitId"], deployed["commandId"], "{why}");
+    assert_eq!(chain.last().unwrap()["actor"], "user:anna");
+}
+
+#[tokio::test]
+async fn the_past_stays_as_it_was() {
+    let server = Server::start().await;
+    let first = apply(&server, "1", "registry.example/web:1").await;
+    let second = apply(&server, "2", "registry.example/web:2").await;
+    let query = "query($then: Moment!, $now: Position!) { \
+         then: application(name: \"shop\", asOf: $then, atLeast: $now) { revision } \
+         now: application(name: \"shop\") { revision } before: application(name: \"shop\", asOf: \"1\") { revision } }";
+    let seen =
+        server.ask(query, json!({ "then": first["position"], "now": second["position"] })).await;
+    assert_eq!(
+        seen["data"],
+        json!({ "then": { "revision": 1 }, "now": { "revision": 2 }, "before": null })
+    );
+    let future = server
+        .ask("{ application(name: \"shop\", asOf: \"999999\") { revision } }", json!({}))
+        .await;
+    assert_eq!(future["errors"][0]["extensions"]["code"], "NOT_YET_VISIBLE");
+    assert!(future["errors"][0]["extensions"]["traceId"].is_string());
+    let wrong = server
+        .ask("{ application(name: \"shop\", asOf: \"yesterday\") { revision } }", json!({}))
+        .await;
+    assert!(wrong["errors"][0]["message"].as_str().unwrap().contains("a moment is"), "{wrong}");
+}
+
+#[tokio::test]
+async fn pages_have_a_size_and_a_cursor() {
+    let server = Server::start().await;
+    let query = "query($first: Int!, $after: String) { classes(first: $first, after: $after) { \
+         nodes { name } pageInfo { hasNextPage endCursor } } }";
+    let mut names = Vec::new();
+    let mut after = Value::Null;
+    loop {
+        let page = server.ask(query, json!({ "first": 3, "after": after })).await;
+        let page = &page["data"]["classes"];
+        names.extend(page["nodes"].as_array().unwrap().iter().map(|node| node["name"].to_string()));
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+    let all = server.ask(query, json!({ "first": 100 })).await;
+    assert_eq!(names.len(), all["data"]["classes"]["nodes"].as_array().unwrap().len());
+    for first in [0, 101, -1] {
+        let refused = server.ask(query, json!({ "first": first })).await;
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_INPUT");
+    }
+    let unfit =
+        server.request(&json!({ "query": "{ classes { nodes { name } } }" })).send().await.unwrap();
+    assert_eq!(unfit.status(), StatusCode::BAD_REQUEST);
+}
