@@ -3,12 +3,15 @@
 //! A resource *holds* what the specs it was made from need: the current one, and earlier ones until it is ready
 //! at the current one, because the thing in the world may still be the earlier.
 
+mod node;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::commit::{Commit, UnreadableEvent};
 use domain::lifecycle::{ActionName, Event, Lifetime};
 use domain::{Name, Resource, ResourceId, Spec, StreamId, Time, deployment};
-use journal::{Position, Recorded};
+use journal::Recorded;
+use node::{Index, Node, Phase};
 use uuid::Uuid;
 
 /// The cause of what is done for a resource or a deployment: the last commit that says what is wanted.
@@ -38,40 +41,6 @@ pub struct Wake {
     pub why: Why,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Absent,
-    Live,
-    Deleting,
-    Gone,
-}
-
-type Index = u32;
-
-struct Node {
-    stream: StreamId,
-    phase: Phase,
-    while_needed: bool,
-    deployment: Option<Name>,
-    cause: Option<Cause>,
-    needs: Vec<Index>,
-    held: Vec<Index>,
-    dependents: Vec<Index>,
-    /// Where the first creation of this incarnation was announced: from then on there may be a thing.
-    touched: Option<Position>,
-    /// Where its deletion was asked for.
-    deleting: Option<Position>,
-    unneeded_since: Time,
-}
-
-impl Node {
-    fn is_present(&self) -> bool {
-        matches!(self.phase, Phase::Live | Phase::Deleting)
-            || self.stream.kind() == deployment::KIND
-    }
-}
-
 /// The graph of all resources, as of a position.
 #[derive(Default)]
 pub struct Graph {
@@ -79,6 +48,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     interests: HashMap<Index, BTreeSet<Index>>,
     watched: HashMap<Index, Vec<Index>>,
+    free: Vec<Index>,
 }
 
 impl Graph {
@@ -92,6 +62,10 @@ impl Graph {
         if commit.stream.kind() == deployment::KIND {
             let index = self.index(&commit.stream);
             self.note_cause(index, commit);
+            let over = commit.events.iter().any(|event| event.event_type == "Deleted");
+            if let Some(node) = self.node_mut(index) {
+                node.phase = if over { Phase::Gone } else { Phase::Live };
+            }
             wakes.insert(index, Why::Intent);
         } else if commit.stream.resource().is_some() {
             let index = self.index(&commit.stream);
@@ -100,12 +74,31 @@ impl Graph {
                 self.apply_event(index, event, recorded, &mut wakes);
             }
         }
-        Ok(wakes
-            .into_iter()
-            .filter_map(|(index, why)| {
-                self.node(index).map(|node| Wake { stream: node.stream.clone(), why })
-            })
-            .collect())
+        let woken = wakes.into_iter().filter_map(|(index, why)| {
+            self.node(index).map(|node| Wake { stream: node.stream.clone(), why })
+        });
+        let woken = woken.collect();
+        if let Some(index) = self.by_stream.get(&commit.stream) {
+            self.forget(*index);
+        }
+        Ok(woken)
+    }
+
+    /// Gives up a node that says nothing any more: gone, needed by nobody, watched by nobody.
+    fn forget(&mut self, index: Index) {
+        let silent = self.node(index).is_some_and(|node| {
+            matches!(node.phase, Phase::Gone | Phase::Absent)
+                && node.dependents.is_empty()
+                && node.needs.is_empty()
+        });
+        if silent
+            && !self.watched.contains_key(&index)
+            && !self.interests.contains_key(&index)
+            && let Some(stream) = self.node(index).map(|node| node.stream.clone())
+            && self.by_stream.remove(&stream).is_some()
+        {
+            self.free.push(index);
+        }
     }
 
     fn apply_event(
@@ -237,6 +230,7 @@ impl Graph {
             node.dependents.retain(|dependent| *dependent != index);
             if node.dependents.is_empty() {
                 node.unneeded_since = at;
+                self.forget(need);
             }
         }
     }
@@ -324,6 +318,7 @@ impl Graph {
             if let Some(node) = self.node_mut(*gone) {
                 node.unneeded_since = node.unneeded_since.max(now);
             }
+            self.forget(*gone);
         }
         for added in new.difference(&old) {
             self.watched.entry(*added).or_default().push(watcher);
@@ -331,15 +326,16 @@ impl Graph {
         if !new.is_empty() {
             self.interests.insert(watcher, new);
         }
+        self.forget(watcher);
     }
 
-    /// It is wanted or on its way out, or is a deployment.
+    /// It is wanted or on its way out.
     #[must_use]
     pub fn is_present(&self, stream: &StreamId) -> bool {
         self.find(stream).is_some_and(Node::is_present)
     }
 
-    /// Every resource that is wanted or on its way out, and every deployment.
+    /// Every resource and every deployment that is wanted or on its way out.
     pub fn streams(&self) -> impl Iterator<Item = &StreamId> {
         self.nodes.iter().filter(|node| node.is_present()).map(|node| &node.stream)
     }
@@ -356,21 +352,16 @@ impl Graph {
         if let Some(index) = self.by_stream.get(stream) {
             return *index;
         }
-        let index = Index::try_from(self.nodes.len()).unwrap_or(Index::MAX);
+        let node = Node::new(stream.clone());
+        let index = match self.free.pop() {
+            Some(index) => index,
+            None => Index::try_from(self.nodes.len()).unwrap_or(Index::MAX),
+        };
+        match self.node_mut(index) {
+            Some(free) => *free = node,
+            None => self.nodes.push(node),
+        }
         self.by_stream.insert(stream.clone(), index);
-        self.nodes.push(Node {
-            stream: stream.clone(),
-            phase: Phase::Absent,
-            while_needed: false,
-            deployment: None,
-            cause: None,
-            needs: Vec::new(),
-            held: Vec::new(),
-            dependents: Vec::new(),
-            touched: None,
-            deleting: None,
-            unneeded_since: Time::default(),
-        });
         index
     }
 
@@ -386,3 +377,6 @@ impl Graph {
         self.nodes.get_mut(usize::try_from(index).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

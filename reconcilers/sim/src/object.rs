@@ -215,3 +215,34 @@ impl Entry {
         }
     }
 }
+
+impl Object {
+    /// The fewest effects that lead to it.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let (at, uid) = (self.since, self.target.uid);
+        let created = Entry::Created {
+            at,
+            tenant: self.target.tenant.clone(),
+            id: self.target.id.clone(),
+            uid,
+            token: self.token,
+            digest: self.applied,
+            spec: Arc::clone(&self.spec),
+            ready_at: self.ready_at,
+        };
+        let drifted = self.changed.clone().map(|Changed { detail, by }| Entry::Drifted {
+            at,
+            uid,
+            detail,
+            by,
+        });
+        let broke = self.broken.clone().map(|(message, for_good)| Entry::Broke {
+            at,
+            uid,
+            message,
+            for_good,
+        });
+        let leaving = self.gone_at.map(|gone_at| Entry::DeletionStarted { at, uid, gone_at });
+        std::iter::once(created).chain(drifted).chain(broke).chain(leaving).collect()
+    }
+}

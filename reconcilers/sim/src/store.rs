@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use crate::object::Entry;
 use crate::world::World;
 
+/// A file longer than this is written anew when it is opened, if most of it is about what is no more.
+const COMPACT_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// Most of it: so many effects for each that would do.
+const COMPACT_FACTOR: u64 = 4;
+
 /// The world cannot be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -69,7 +74,24 @@ impl Store {
         }
         file.set_len(good).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file })
+        let store = Self { path: path.to_owned(), file };
+        let entries = world.entries();
+        let worth_it = world.effects() / COMPACT_FACTOR > entries.len() as u64;
+        if good > COMPACT_BYTES_MIN && worth_it { store.compacted(&entries) } else { Ok(store) }
+    }
+
+    /// Writes only what leads to the world as it is, beside the file, and puts it in its place.
+    fn compacted(self, entries: &[Entry]) -> Result<Self, StoreError> {
+        let beside = self.path.with_extension("new");
+        let failed = |source| StoreError::File { path: beside.clone(), source };
+        let file = File::create(&beside).map_err(failed)?;
+        let mut new = Self { path: beside.clone(), file };
+        for entry in entries {
+            new.append(entry)?;
+        }
+        new.file.sync_all().map_err(failed)?;
+        std::fs::rename(&beside, &self.path).map_err(failed)?;
+        Ok(Self { path: self.path, file: new.file })
     }
 
     /// Adds an effect. Once this returns, the effect survives the process, though not the machine.
@@ -78,5 +100,52 @@ impl Store {
         let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
         self.file.write_all(&line).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Time;
+    use domain::commit::Hash;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::world::Nature;
+
+    fn made(uid: Uuid) -> Entry {
+        let (at, ready_at) = (Time::from_micros(1), Time::from_micros(2));
+        Entry::Created {
+            at,
+            tenant: "acme".parse().unwrap(),
+            id: "bucket/a".parse().unwrap(),
+            uid,
+            token: uid,
+            digest: Hash::of(b"1"),
+            spec: "{}".into(),
+            ready_at,
+        }
+    }
+
+    #[test]
+    fn a_compacted_world_is_the_same_world() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("world.jsonl");
+        let (uid, other, at) = (Uuid::from_u128(1), Uuid::from_u128(2), Time::from_micros(3));
+        let mut world = World::new(Nature::default());
+        let mut store = Store::open(&path, &mut world).unwrap();
+        let broke = Entry::Broke { at, uid, message: "full".into(), for_good: false };
+        let drifted = Entry::Drifted { at, uid, detail: "bigger".into(), by: None };
+        let leaving = Entry::DeletionStarted { at, uid, gone_at: Time::from_micros(9) };
+        let removed = Entry::Removed { at, uid: other, by: None };
+        for entry in [made(uid), made(other), broke, drifted, removed, leaving] {
+            store.append(&entry).unwrap();
+            world.apply(entry);
+        }
+        store.compacted(&world.entries()).unwrap();
+        let mut again = World::new(Nature::default());
+        Store::open(&path, &mut again).unwrap();
+        let objects = |world: &World| world.objects().cloned().collect::<Vec<_>>();
+        assert_eq!(objects(&again), objects(&world));
+        assert_eq!((again.effects(), world.effects()), (4, 6));
     }
 }

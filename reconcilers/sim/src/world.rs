@@ -242,6 +242,11 @@ impl World {
         newest.max_by_key(|object| object.since).ok_or_else(|| NotThere(id.clone()))
     }
 
+    /// The fewest effects that lead to the world as it is.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.objects.values().flat_map(Object::entries).collect()
+    }
+
     /// Everything that happened, in order. Empty unless the world remembers.
     #[must_use]
     pub fn ledger(&self) -> &[Entry] {

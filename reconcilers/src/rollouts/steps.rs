@@ -364,3 +364,7 @@ fn words(body: &Body, otherwise: &str) -> String {
     let reason = blocker.or(failure).or(body.readiness.reason.as_ref());
     reason.map_or_else(|| otherwise.to_owned(), Clone::clone)
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
