@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The fields of a resource that lists and trees show.
 pub(crate) const RESOURCE: &str = "fragment R on Resource { id kind name uid phase ready since reason class deployment \
-     generation external declaredAt action { name since done failure } drift { detail by since } blocker { on reason since } }";
+     generation readyGeneration external declaredAt action { name since done failure } drift { detail by since } blocker { on reason since } }";
 
 /// A resource.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,6 +20,8 @@ pub(crate) struct Resource {
     pub(crate) class: Option<String>,
     pub(crate) deployment: Option<String>,
     pub(crate) declared_at: Option<Time>,
+    pub(crate) generation: Option<u64>,
+    pub(crate) ready_generation: Option<u64>,
     pub(crate) blocker: Option<Waits>,
     pub(crate) action: Option<Action>,
     pub(crate) drift: Option<Drift>,
@@ -115,6 +117,9 @@ impl Resource {
             ("failing", Some(failure), _) => format!("failing: {failure}"),
             ("working" | "blocked", _, _) if waits => "waiting".to_owned(),
             (phase, _, Some(drift)) if phase != "deleting" => format!("drifted: {}", drift.detail),
+            ("working" | "blocked", _, _) if self.generation == self.ready_generation => {
+                "unready".to_owned()
+            }
             ("working" | "blocked", _, _) => match action.map(|action| action.name.as_str()) {
                 Some("create") => "creating".to_owned(),
                 Some("update") => "updating".to_owned(),

@@ -196,7 +196,7 @@ pub(crate) struct Get {
     /// Only of this deployment
     #[arg(long, short, value_name = "DEPLOYMENT")]
     pub(crate) deployment: Option<String>,
-    /// Also what is gone
+    /// Also resources that are gone
     #[arg(long)]
     pub(crate) gone: bool,
     /// As it was then: a position of the log, or a time

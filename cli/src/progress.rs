@@ -11,7 +11,7 @@ use crate::answers::{Deployment, Node, RESOURCE};
 use crate::client::{Client, Events};
 use crate::commands::Session;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::terminal::{duration, now};
+use crate::terminal::{age, duration, now};
 use crate::tree;
 
 /// How often the tree is looked at when nothing is heard: shared resources have other names, and ages grow.
@@ -20,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(50);
 /// How long a server may be away before waiting for it ends.
 const AWAY_MAX: Duration = Duration::from_secs(30);
+
+/// How a resource is that needs nothing more.
+const READY: &str = "ready";
 
 const EVENTS: &str = "subscription($after: Position, $prefix: String) { \
      events(after: $after, filter: { namePrefix: $prefix }) { position } }";
@@ -228,13 +231,18 @@ impl<'a> Progress<'a> {
         self.drawn = lines.len();
     }
 
+    /// A line for everything that changed; what is ready from the start is not news.
     fn report(&mut self, last: &Deployment) {
         let nodes = last.tree.as_deref().unwrap_or_default();
-        let total = nodes.len();
-        let mut done = nodes
-            .iter()
-            .filter(|node| self.shown.get(&node.resource.id).is_some_and(|s| s == "ready"))
-            .count();
+        let (total, first) = (nodes.len(), self.shown.is_empty());
+        let was_ready = |shown: &BTreeMap<String, String>, node: &Node| {
+            shown.get(&node.resource.id).is_some_and(|seen| seen == READY)
+        };
+        if first {
+            let ready = nodes.iter().filter(|node| node.resource.ready);
+            self.shown.extend(ready.map(|node| (node.resource.id.clone(), READY.to_owned())));
+        }
+        let mut done = nodes.iter().filter(|node| was_ready(&self.shown, node)).count();
         for node in nodes {
             let state = node.resource.state();
             let why = waiting(node);
@@ -242,18 +250,18 @@ impl<'a> Progress<'a> {
             if self.shown.get(&node.resource.id) == Some(&seen) {
                 continue;
             }
-            done += usize::from(state == "ready");
-            let age =
-                node.blockers.last().map(|blocker| crate::terminal::age(blocker.since, now()));
-            let suffix = match (why.is_empty() || node.resource.ready, age) {
-                (false, Some(age)) => format!("  ({why}, {age})"),
+            match (was_ready(&self.shown, node), seen == READY) {
+                (false, true) => done += 1,
+                (true, false) => done = done.saturating_sub(1),
+                (true, true) | (false, false) => {}
+            }
+            let since = node.blockers.last().map(|blocker| age(blocker.since, now()));
+            let suffix = match since {
+                Some(since) if !why.is_empty() => format!("  ({why}, {since})"),
                 _ => String::new(),
             };
-            self.session.terminal.say(&format!(
-                "[{}/{total}] {}  {state}{suffix}",
-                done.min(total),
-                node.resource.id
-            ));
+            let line = format!("[{done}/{total}] {}  {state}{suffix}", node.resource.id);
+            self.session.terminal.say(&line);
             self.shown.insert(node.resource.id.clone(), seen);
         }
     }
@@ -267,8 +275,10 @@ impl<'a> Progress<'a> {
             let blocker = tree::blocker(node, now()).unwrap_or_else(|| node.resource.state());
             failure = failure.detail(format!("{}: {blocker}", node.resource.id));
         }
-        failure
-            .hint(format!("the rollout goes on; wait again with: cairn wait {}", self.deployment))
+        let running = last.and_then(|last| last.rollout.as_ref());
+        let running = running.is_some_and(|rollout| rollout.outcome == "running");
+        let goes_on = if running { "the rollout goes on; " } else { "" };
+        failure.hint(format!("{goes_on}wait again with: cairn wait {}", self.deployment))
     }
 }
 

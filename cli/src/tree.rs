@@ -132,7 +132,10 @@ mod tests {
     const NOW: Time = Time::from_micros(60_000_000);
 
     fn deployment() -> Deployment {
-        let resource = |id: &str, phase: &str| json!({"id": id, "phase": phase, "ready": phase == "ready", "since": "1970-01-01T00:00:48Z"});
+        let resource = |id: &str, phase: &str| {
+            let on = (phase == "blocked").then(|| json!({"on": "database/d"}));
+            json!({"id": id, "phase": phase, "ready": phase == "ready", "since": "1970-01-01T00:00:48Z", "blocker": on})
+        };
         let waits = json!({"on": "database/d", "reason": "waits for database/d", "since": "1970-01-01T00:00:30Z"});
         let broken = json!({"on": null, "reason": "disk is full", "since": "1970-01-01T00:00:50Z"});
         serde_json::from_value(json!({
@@ -153,11 +156,11 @@ mod tests {
         assert_eq!(
             draw(&deployment(), NOW, false),
             "deployment/dev_shop revision 2, deploy 1 running, 1/3 ready\n\
-             RESOURCE          READY  SINCE  STATE    BLOCKER\n\
-             workload/w        no     12s    waiting  database/d: disk is full (10s)\n\
-             ├─ cluster/c      yes    12s    ready\n\
-             └─ database/d     no     12s    failing  disk is full (10s)\n\
-             \u{20}  └─ cluster/c   yes"
+             RESOURCE         READY  SINCE  STATE    BLOCKER\n\
+             workload/w       no     12s    waiting  database/d: disk is full (10s)\n\
+             ├─ cluster/c     yes    12s    ready\n\
+             └─ database/d    no     12s    failing  disk is full (10s)\n\
+             \u{20}  └─ cluster/c  yes"
         );
     }
 }

@@ -151,7 +151,7 @@ pub(super) async fn finish(
         if let Some(plan) = &started.plan {
             terminal.say(plan.text.trim_end());
         }
-        let failure = Failure::refused(format!("{what} was not deployed"), &started.user_errors);
+        let failure = Failure::refused(format!("{what} was refused"), &started.user_errors);
         return Err(match &started.plan_id {
             Some(id) if first.code == "NOT_APPROVED" => failure.hint(format!("cairn approve {id}")),
             _ => failure,

@@ -83,11 +83,11 @@ async fn show(context: &Context, terminal: &Terminal) -> Outcome {
     terminal.say("\n# Where does this object of the cloud come from?");
     let external = stage.external("workload/dev_shop_web").await?;
     stage.play(&["why", &external]).await?;
-    terminal
-        .say("\n# And how was it before the new image, and in the middle of the first rollout?");
+    terminal.say("\n# How was it before the new image, and when the cluster was just ready?");
     stage.play(&["get", "deployments"]).await?;
-    stage.play(&["get", "deployments", "--as-of", &first.to_string()]).await?;
-    stage.play(&["get", "resources", "--as-of", &(first / 2).to_string()]).await?;
+    stage.play(&["get", "deployments", "--as-of", &first]).await?;
+    let cluster = stage.first_ready("cluster/dev-a").await?;
+    stage.play(&["get", "resources", "--as-of", &cluster]).await?;
     Ok(Exit::Done)
 }
 
@@ -115,18 +115,33 @@ impl Stage<'_> {
     }
 
     /// The end of the log.
-    async fn head(&self) -> Outcome<u64> {
-        Ok(self
-            .ask("{ serverInfo { head } }", "/serverInfo/head")
-            .await?
-            .parse()
-            .unwrap_or_default())
+    async fn head(&self) -> Outcome<String> {
+        self.ask("{ serverInfo { head } }", "/serverInfo/head").await
     }
 
     /// The provider's name for a resource.
     async fn external(&self, id: &str) -> Outcome<String> {
         self.ask(&format!("{{ resource(id: \"{id}\") {{ external }} }}"), "/resource/external")
             .await
+    }
+
+    /// The position at which a resource became ready for the first time.
+    async fn first_ready(&self, id: &str) -> Outcome<String> {
+        let session = Session::to(self.context.clone(), self.terminal)?;
+        let query = "query($id: String!) { history(id: $id, first: 100) { nodes { ready commit { position } } } }";
+        let data: Value = session.client.ask(query, json!({ "id": id })).await?;
+        let nodes = data.pointer("/history/nodes").and_then(Value::as_array);
+        let mut ready = nodes
+            .into_iter()
+            .flatten()
+            .filter(|node| node.get("ready") == Some(&Value::Bool(true)));
+        let position = ready
+            .next_back()
+            .and_then(|node| node.pointer("/commit/position"))
+            .and_then(Value::as_str);
+        position
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::not_found(format!("moment at which {id} was ready")))
     }
 }
 

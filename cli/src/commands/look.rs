@@ -82,6 +82,9 @@ pub(super) async fn history(args: &History, session: &Session) -> Outcome {
     let data: Value =
         session.client.ask(&query, json!({ "id": args.id, "first": args.limit })).await?;
     let nodes = data.pointer("/history/nodes").ok_or_else(|| unknown(&args.id))?;
+    if nodes.as_array().is_none_or(Vec::is_empty) {
+        return Err(unknown(&args.id));
+    }
     if args.output == Output::Json {
         session.terminal.print(&nodes.to_string());
         return Ok(Exit::Done);

@@ -34,6 +34,8 @@ pub(crate) struct Resource {
     blocker: Option<Blocker>,
     /// Counts the revisions of what is wanted, from 1.
     generation: Option<u64>,
+    /// The generation last seen ready; 0 for never.
+    ready_generation: Option<u64>,
     /// What is wanted. References to secrets, never their values.
     spec: Option<Json<Value>>,
     /// The class it was made from, `<type>_<class>`.
@@ -215,6 +217,7 @@ impl Resource {
             reason: body.and_then(reason),
             blocker: body.and_then(|body| body.blocker.as_ref()).map(Blocker::of),
             generation: body.map(|body| body.generation),
+            ready_generation: body.map(|body| body.readiness.generation),
             spec: spec.map(|spec| Json(spec.to_value())),
             class: class.map(|class| class.name.to_string()),
             class_version: class.map(|class| class.version),

@@ -1,0 +1,11 @@
+//! The binary as a person meets it: text in, text out, against a real `cairn up`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+
+mod kill;
+mod plane;
+mod transcript;
