@@ -10,12 +10,13 @@ use domain::commit::{Context, Hash};
 use domain::request::{Command, KIND, Request};
 use domain::{Actor, Decider, StreamId, Time};
 use journal::{ExecuteError, Position};
+use reconcilers::{Clock as _, WallClock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::fault::{Fault, UserError, judge};
-use crate::plane::{Plane, now};
+use crate::plane::Plane;
 
 /// The longest idempotency key in bytes: room for a UUID with a prefix of the client's.
 const KEY_BYTES_MAX: usize = 200;
@@ -155,7 +156,7 @@ impl<'a> Work<'a> {
         let command_id = Uuid::new_v5(&request, b"receive");
         let root = Context {
             commit_id: command_id,
-            time: now(),
+            time: WallClock.now(),
             actor: actor.clone(),
             causation_id: None,
             correlation_id: command_id,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::{ResourceId, StreamId, Tenant, Time};
+use domain::{ResourceId, StreamId, Tenant};
 use futures::future::BoxFuture;
 use journal::Executor;
 use projections::Views;
@@ -98,11 +98,4 @@ impl Plane {
     pub(crate) fn stream(&self, kind: &str, name: &str) -> Option<StreamId> {
         StreamId::new(self.tenant.clone(), kind, name.parse().ok()?).ok()
     }
-}
-
-/// The time by this machine's clock.
-pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let micros = since.map_or(0, |since| since.as_micros());
-    Time::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }

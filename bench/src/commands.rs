@@ -1,33 +1,36 @@
 //! Commands a second in process, 64 in flight, against raw SQLite group commits of the same bytes.
+//!
+//! The commands are those of whole lives: each resource is declared, acted upon, and seen ready.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use domain::Resource;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
 use rusqlite::{Connection, params};
+use tokio::task::JoinSet;
 
 use crate::load;
 use crate::report::Report;
 
 /// Commands in flight, and rows in a raw transaction.
 const WINDOW: usize = 64;
-/// Commands of one round.
-const COMMANDS: u64 = 40_000;
+/// Lives of one round, of four commands each.
+const LIVES: u64 = 10_000;
 
 /// One stored commit: stream, version, id, bytes.
 type Row = (String, u64, [u8; 16], Box<[u8]>);
 
 /// Measures both sides in A-B-B-A order and reports the median of each.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
-    let commands = COMMANDS / scale;
-    let (first, rows) = ours(commands).await?;
+    let lives = LIVES / scale;
+    let (first, rows) = ours(lives).await?;
     let raw_first = raw(&rows)?;
     let raw_second = raw(&rows)?;
-    let (second, _) = ours(commands).await?;
+    let (second, _) = ours(lives).await?;
     let mean = |a: f64, b: f64| f64::midpoint(a, b);
     report.ratio(
         "commands in process, window 64",
@@ -40,27 +43,31 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-async fn ours(commands: u64) -> anyhow::Result<(f64, Vec<Row>)> {
+async fn ours(lives: u64) -> anyhow::Result<(f64, Vec<Row>)> {
     let directory = tempfile::tempdir()?;
     let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory.path())?);
     let executor = Executor::new(Arc::clone(&journal));
     let tenant = load::tenant()?;
+    let next = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
-    futures::stream::iter(0..commands)
-        .map(|number| {
-            let (executor, tenant) = (executor.clone(), tenant.clone());
-            tokio::spawn(async move {
-                let stream = load::stream(&tenant, number)?;
-                executor.execute::<Resource>(&stream, load::declare(), load::context()).await?;
-                anyhow::Ok(())
-            })
-        })
-        .buffer_unordered(WINDOW)
-        .map_err(anyhow::Error::from)
-        .try_for_each(std::future::ready)
-        .await?;
-    let rate = commands as f64 / start.elapsed().as_secs_f64();
+    let mut clients = JoinSet::new();
+    for _ in 0..WINDOW {
+        let (executor, tenant, next) = (executor.clone(), tenant.clone(), Arc::clone(&next));
+        clients.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= lives {
+                    return anyhow::Ok(());
+                }
+                load::live(&executor, &load::stream(&tenant, number)?).await?;
+            }
+        });
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended??;
+    }
     let head = journal.head().await?;
+    let rate = head.get() as f64 / start.elapsed().as_secs_f64();
     let mut rows = Vec::new();
     let mut log = journal.follow(Position::START);
     while let Some(recorded) = log.next().await {

@@ -4,8 +4,9 @@ use domain::commit::Context;
 use domain::kinds::{bucket, database};
 use domain::lifecycle::{ActionName, Command, Lifetime};
 use domain::text::OutputMap;
-use domain::{Actor, Name, OutputValue, Resource, ResourceId, Spec, StreamId, Tenant, Time};
+use domain::{Actor, Name, OutputValue, Resource, ResourceId, Spec, StreamId, Tenant};
 use journal::Executor;
+use reconcilers::{Clock as _, WallClock};
 use uuid::Uuid;
 
 /// The tenant of every benchmark.
@@ -18,18 +19,12 @@ pub(crate) fn context() -> Context {
     let commit_id = Uuid::now_v7();
     Context {
         commit_id,
-        time: now(),
+        time: WallClock.now(),
         actor: Actor::new(domain::commit::ActorSort::User, "bench"),
         causation_id: None,
         correlation_id: commit_id,
         traceparent: None,
     }
-}
-
-/// The wall clock.
-pub(crate) fn now() -> Time {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time::from_micros(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
 }
 
 /// The stream of the n-th database.
@@ -39,9 +34,9 @@ pub(crate) fn stream(tenant: &Tenant, number: u64) -> anyhow::Result<StreamId> {
 }
 
 /// Declares a database: some 700 bytes of commit.
-pub(crate) fn declare() -> Command {
+pub(crate) fn declare(uid: Uuid) -> Command {
     Command::Declare {
-        uid: Uuid::now_v7(),
+        uid,
         spec: Spec::Database(database::Spec {
             engine: database::Engine::Postgres,
             version: "16".into(),
@@ -55,7 +50,7 @@ pub(crate) fn declare() -> Command {
         class: None,
         lifetime: Lifetime::Kept,
         protected: false,
-        at: now(),
+        at: WallClock.now(),
     }
 }
 
@@ -69,12 +64,9 @@ pub(crate) fn bucket() -> Spec {
     })
 }
 
-/// Leads a declared database through an action to ready: three more commits, four events.
+/// Leads a database from nothing to ready: four commits, five events.
 pub(crate) async fn live(executor: &Executor, stream: &StreamId) -> anyhow::Result<()> {
-    let Command::Declare { uid, .. } = declare() else { anyhow::bail!("declare declares") };
-    let Command::Declare { spec, class, lifetime, protected, at, .. } = declare() else {
-        anyhow::bail!("declare declares")
-    };
+    let (uid, at) = (Uuid::now_v7(), WallClock.now());
     let action = ActionName::Create;
     let outputs = OutputMap::from([
         ("host".to_owned(), OutputValue::plain("db.internal")),
@@ -82,7 +74,7 @@ pub(crate) async fn live(executor: &Executor, stream: &StreamId) -> anyhow::Resu
     ]);
     let external = Some("sim:database:1".to_owned());
     for command in [
-        Command::Declare { uid, spec, class, lifetime, protected, at },
+        declare(uid),
         Command::StartAction { uid, action, generation: 1, at },
         Command::RecordSuccess { uid, action, generation: 1, external: external.clone(), at },
         Command::ObserveReady { uid, generation: 1, external, outputs, at },

@@ -8,7 +8,7 @@ use domain::{KindName, Resource, ResourceId};
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
 use projections::{Filter, Views};
-use reconcilers::{Driver, Providers, Settings, WallClock};
+use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
 use sim::{Nature, Options, Sim};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -49,7 +49,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
             class: None,
             lifetime: Lifetime::Kept,
             protected: false,
-            at: load::now(),
+            at: WallClock.now(),
         };
         executor.execute::<Resource>(&stream, command, load::context()).await?;
         streams.push(stream);

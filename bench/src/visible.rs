@@ -9,6 +9,7 @@ use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
 use projections::Views;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::load;
 use crate::report::Report;
@@ -44,8 +45,8 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
             (executor.clone(), views.clone(), load::stream(&tenant, number)?);
         tasks.spawn(async move {
             let sent = Instant::now();
-            let done =
-                executor.execute::<Resource>(&stream, load::declare(), load::context()).await?;
+            let command = load::declare(Uuid::now_v7());
+            let done = executor.execute::<Resource>(&stream, command, load::context()).await?;
             let acknowledged = sent.elapsed();
             views.at_least(done.position, Duration::from_secs(10)).await?;
             anyhow::Ok((acknowledged, sent.elapsed()))

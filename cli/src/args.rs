@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Pause(OneResource),
     /// Take actions on a resource again
     Resume(OneResource),
+    /// Leave a resource the way that somebody changed it, until its spec changes
+    AcceptDrift(OneResource),
     /// Refuse a resource's deletion
     Protect(OneResource),
     /// Allow a resource's deletion again

@@ -87,9 +87,13 @@ impl<'a> Progress<'a> {
     /// Waits, and says what it waits for.
     pub(crate) async fn run(mut self) -> Outcome {
         let deployment = self.deployment.to_owned();
+        let stopped = match self.rollout {
+            Some(_) => "stopped waiting; the rollout goes on",
+            None => "stopped waiting",
+        };
         tokio::select! {
             outcome = self.follow() => outcome,
-            _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, "stopped waiting; the rollout goes on")
+            _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Interrupted, stopped)
                 .hint(format!("wait again with: cairn wait {deployment}"))),
         }
     }

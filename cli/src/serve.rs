@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use api::{Durability, Plane, Token, Tokens};
 use domain::Tenant;
 use journal::Executor;
-use journal::sqlite::SqliteJournal;
+use journal::sqlite::{SqliteJournal, SqliteSnapshots};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use projections::Views;
 use reconcilers::driver::GRACE_MICROS;
@@ -87,6 +87,13 @@ pub(crate) fn open_log(data: &Path) -> Outcome<Arc<SqliteJournal>> {
     Ok(Arc::new(journal))
 }
 
+/// How commands are carried out on the log of a data folder.
+fn journal_settings(data: &Path) -> Outcome<journal::Settings> {
+    let folder = log_folder(data);
+    let snapshots = SqliteSnapshots::open(&folder).map_err(|error| unusable(&folder, error))?;
+    Ok(journal::Settings { snapshots: Some(Arc::new(snapshots)), ..journal::Settings::default() })
+}
+
 /// The token that gives access to the server of a data folder: the one that is known already, or a new one.
 pub(crate) fn token(data: &Path, known: Option<&str>) -> Outcome<(Tokens, Option<Token>)> {
     let path = data.join("tokens.json");
@@ -122,7 +129,7 @@ impl Server {
         })?;
         let address = listener.local_addr().unwrap_or(settings.listen);
         let journal = open_log(&settings.data)?;
-        let executor = Executor::new(journal);
+        let executor = Executor::with(journal, journal_settings(&settings.data)?);
         let folder = views_folder(&settings.data);
         let views = Views::open_sqlite(&folder).await.map_err(|error| unusable(&folder, error))?;
         let tenant: Tenant = TENANT.parse().map_err(|error| unusable(&settings.data, error))?;

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use clap::ValueEnum;
 use console::Term;
 use domain::Time;
+use reconcilers::{Clock as _, WallClock};
 
 /// When to use colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -109,7 +110,7 @@ pub(crate) fn duration(seconds: i64) -> String {
 
 /// The time by this machine's clock.
 pub(crate) fn now() -> Time {
-    Time::from_micros(jiff::Timestamp::now().as_microsecond())
+    WallClock.now()
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub enum Command {
     Protect { on: bool, at: Time },
     /// Wants it no longer. `uid` limits it to one incarnation.
     RequestDeletion { uid: Option<Uuid>, replacement: bool, at: Time },
-    /// Takes the world's difference as wanted: forgets the drift.
+    /// Takes the world's difference as wanted, until the spec changes or the thing differs in another way.
     AcceptDrift { at: Time },
     /// About to act.
     StartAction { uid: Uuid, action: ActionName, generation: u64, at: Time },
@@ -98,7 +98,7 @@ pub enum Command {
     /// It waits. None: no longer.
     ObserveBlocker { uid: Uuid, on: Option<ResourceId>, reason: String, at: Time },
     /// The world differs though we were done.
-    ObserveDrift { uid: Uuid, detail: String, by: Option<String>, at: Time },
+    ObserveDrift { uid: Uuid, detail: String, by: Option<String>, found: Option<String>, at: Time },
     /// Its removal was acknowledged.
     ObserveGone { uid: Uuid, at: Time },
 }
@@ -137,7 +137,7 @@ pub enum Event {
     /// It is no longer wanted.
     DeletionRequested { uid: Uuid, replacement: bool, at: Time },
     /// The world's difference was taken as wanted.
-    DriftAccepted { at: Time },
+    DriftAccepted { found: String, at: Time },
     /// An action is about to be tried.
     ActionStarted { uid: Uuid, action: ActionName, generation: u64, at: Time },
     /// The provider acknowledged it.
@@ -194,6 +194,9 @@ pub enum Refused {
     /// The change cannot be made in place.
     #[error("this change needs a replacement: {0}")]
     NeedsReplacement(String),
+    /// What somebody deleted cannot be taken as wanted.
+    #[error("it is gone from the world: there is nothing to accept")]
+    NothingToAccept,
     /// The change cannot be made.
     #[error("this change cannot be made: {0}")]
     ChangeRefused(String),
@@ -208,6 +211,7 @@ impl Rejection for Refused {
             Self::Protected => "PROTECTED",
             Self::Invalid(_) => "INVALID_SPEC",
             Self::NeedsReplacement(_) => "NEEDS_REPLACEMENT",
+            Self::NothingToAccept => "NOTHING_TO_ACCEPT",
             Self::ChangeRefused(_) => "CHANGE_REFUSED",
         }
     }
@@ -217,6 +221,7 @@ impl Rejection for Refused {
             Self::Protected => Some("lift the protection first".into()),
             Self::BeingDeleted => Some("wait until it is gone, then declare it again".into()),
             Self::NeedsReplacement(_) => Some("plan with --allow-replace".into()),
+            Self::NothingToAccept => Some("resume it, and it is made again".into()),
             Self::Exists(_) | Self::NotFound | Self::Invalid(_) | Self::ChangeRefused(_) => None,
         }
     }

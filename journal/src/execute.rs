@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::{debug, warn};
 
 use crate::codec::{self, Description};
+use crate::health::Health;
 use crate::snapshots::Snapshots;
 use crate::state::{self, Folded, States};
 use crate::{
@@ -72,6 +73,7 @@ pub struct Executor(Arc<Inner>);
 
 struct Inner {
     states: States,
+    health: Health,
     turns: Box<[Mutex<()>]>,
 }
 
@@ -102,13 +104,19 @@ impl Executor {
     pub fn with(journal: Arc<dyn Journal>, settings: Settings) -> Self {
         let states = States::new(journal, settings);
         let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
-        Self(Arc::new(Inner { states, turns }))
+        Self(Arc::new(Inner { states, health: Health::default(), turns }))
     }
 
     /// The log it writes to.
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.0.states.journal
+    }
+
+    /// Why the log did not take the last append, if that is not longer ago than `within`.
+    #[must_use]
+    pub fn failure(&self, within: Duration) -> Option<String> {
+        self.0.health.failure(within)
     }
 
     /// Carries out a command whose every try is the same value, times and uids included: a reconciler's.
@@ -242,7 +250,9 @@ impl Inner {
         events: Vec<D::Event>,
     ) -> Outcome<Attempt<D>, D> {
         let sealed = Arc::new(seal::<D>(request, &current, &events)?);
-        let appended = match self.append(current.token(), &sealed).await {
+        let outcome = self.append(current.token(), &sealed).await;
+        self.health.note(&outcome);
+        let appended = match outcome {
             Ok(appended) => appended,
             Err(AppendError::Conflict { .. }) => return Ok(Attempt::Again),
             Err(error) => {

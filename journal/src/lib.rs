@@ -13,6 +13,7 @@ pub mod conformance;
 mod error;
 pub mod execute;
 mod follow;
+mod health;
 pub mod memory;
 pub mod snapshots;
 pub mod sqlite;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   nothing there ─ StartAction ─▶ Create ─ RecordSuccess ─▶ pending … ─ ObserveReady ─▶ settled
-//!   otherwise than we left it ─ ObserveDrift ─▶ StartAction ─▶ Update ─▶ …
+//!   otherwise than we left it ─ ObserveDrift ─▶ StartAction ─▶ Update ─▶ …   (unless that was accepted)
 //!   otherwise than wanted now ─ StartAction ─▶ Update ─ RecordSuccess ─▶ …
 //!   deleting ─ (who needs it is gone) ─ StartAction ─▶ Delete, acknowledged ─ ObserveGone ─▶ gone
 //! ```
@@ -112,7 +112,7 @@ where
         Resource::Gone(_) if seen.is_some() => Step::Perform(Call::Delete),
         Resource::Gone(_) => Step::Settled,
         Resource::Deleting(body, deletion) => remove(subject, body, deletion),
-        Resource::Live(body) if body.paused => Step::Settled,
+        Resource::Live(body) if body.paused => watch(body, seen, subject.at),
         Resource::Live(body) if subject.unneeded => Step::Record(Command::RequestDeletion {
             uid: Some(body.uid),
             replacement: false,
@@ -126,6 +126,17 @@ where
             }
         }
     }
+}
+
+/// While it is paused somebody may change it: that is said, and nothing is done about it.
+fn watch(body: &Body, seen: &Option<Seen>, at: domain::Time) -> Step<Call> {
+    let changed = seen.as_ref().filter(|seen| body.is_ready() && drifted(body, seen));
+    changed.and_then(|seen| note_drift(body, seen, at)).unwrap_or(Step::Settled)
+}
+
+/// It is otherwise than we left it, and nobody has accepted that.
+fn drifted(body: &Body, seen: &Seen) -> bool {
+    seen.actual != seen.applied && body.accepted.as_deref() != Some(&*seen.actual.to_hex())
 }
 
 fn remove<K: Reconcile>(subject: &Subject<'_, K>, body: &Body, deletion: &Deletion) -> Step<Call> {
@@ -148,7 +159,13 @@ fn make<K: Reconcile>(
     let (uid, at) = (body.uid, subject.at);
     let was_ready = body.readiness.generation > 0;
     if was_ready && body.drift.as_ref().is_none_or(|drift| drift.detail != VANISHED) {
-        return Step::Record(Command::ObserveDrift { uid, detail: VANISHED.into(), by: None, at });
+        return Step::Record(Command::ObserveDrift {
+            uid,
+            detail: VANISHED.into(),
+            by: None,
+            found: None,
+            at,
+        });
     }
     if body.readiness.ready {
         return Step::Record(Command::ObserveUnready { uid, reason: VANISHED.into(), at });
@@ -184,12 +201,11 @@ fn keep<K: Reconcile>(
         }
     };
     let ours = seen.applied == desired.digest;
-    if ours && seen.actual == seen.applied {
+    let drifted = drifted(body, seen);
+    if ours && !drifted {
         return judge(body, seen, at);
     }
-    if seen.actual != seen.applied
-        && let Some(step) = note_drift(body, seen, at)
-    {
+    if drifted && let Some(step) = note_drift(body, seen, at) {
         return step;
     }
     let done = success(body, ActionName::Update, at);
@@ -201,9 +217,14 @@ fn note_drift(body: &Body, seen: &Seen, at: domain::Time) -> Option<Step<Call>> 
     let changed = seen.changed.as_ref();
     let detail = changed.map_or("it was changed", |changed| changed.detail.as_str());
     let by = changed.and_then(|changed| changed.by.clone());
-    let known = body.drift.as_ref().is_some_and(|drift| drift.detail == detail && drift.by == by);
+    let found = Some(seen.actual.to_hex());
+    let known = body
+        .drift
+        .as_ref()
+        .is_some_and(|drift| drift.detail == detail && drift.by == by && drift.found == found);
     (!known).then(|| {
-        Step::Record(Command::ObserveDrift { uid: body.uid, detail: detail.to_owned(), by, at })
+        let detail = detail.to_owned();
+        Step::Record(Command::ObserveDrift { uid: body.uid, detail, by, found, at })
     })
 }
 

@@ -287,6 +287,7 @@ impl Driver {
                 Refused::Protected
                 | Refused::Invalid(_)
                 | Refused::NeedsReplacement(_)
+                | Refused::NothingToAccept
                 | Refused::ChangeRefused(_) => {
                     let name = resource.resource().map(|id| id.to_string()).unwrap_or_default();
                     let outcome = Outcome::Failed { reason: format!("{name}: {refused}") };

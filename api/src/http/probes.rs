@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
@@ -12,6 +13,9 @@ use super::Served;
 
 /// The most commits that the views may be behind the log for the server to be ready: a second at full speed.
 const LAG_MAX: u64 = 1_000;
+
+/// A failed append older than this says nothing about now: the next one tells, if there is none in between.
+const FAILURE_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// The process answers.
 pub(super) async fn livez() -> &'static str {
@@ -61,9 +65,11 @@ async fn checks(served: &Served) -> Vec<Check> {
         }
         (Health::Following, Err(_)) => Ok(format!("position {}", status.position)),
     };
-    let log = head
-        .map(|head| format!("position {head}, durability {}", plane.durability))
-        .map_err(|error| error.to_string());
+    let log = match (head, plane.executor.failure(FAILURE_AGE_MAX)) {
+        (Ok(_), Some(failure)) => Err(failure),
+        (Ok(head), None) => Ok(format!("position {head}, durability {}", plane.durability)),
+        (Err(error), _) => Err(error.to_string()),
+    };
     vec![("server", open), ("log", log), ("views", views)]
 }
 

@@ -160,6 +160,19 @@ impl Mutation {
         ))
     }
 
+    /// Takes the way a resource differs from its spec as wanted, until the spec changes.
+    async fn resource_accept_drift(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which resource.")] input: ResourceInput,
+    ) -> Paid<ResourcePayload> {
+        once!(ctx, "resourceAcceptDrift", input, |work| changes::intend(
+            &mut work,
+            &input.id,
+            Intent::AcceptDrift
+        ))
+    }
+
     /// Refuses a resource's deletion, or allows it again.
     async fn resource_protect(
         &self,

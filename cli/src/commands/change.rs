@@ -60,11 +60,23 @@ pub(super) async fn approve(args: &Approve, session: &Session) -> Outcome {
     finish(session, started, &what, args.patience, args.detach, goal).await
 }
 
-/// Pauses or resumes a resource.
-pub(super) async fn intend(mutation: &str, args: &OneResource, session: &Session) -> Outcome {
-    let done = if mutation == "resourcePause" { "is paused" } else { "goes on" };
-    let input = json!({ "idempotencyKey": key(), "id": args.id });
-    change(session, mutation, "ResourceInput", input, done).await
+/// What is wanted of one resource, and how it is told that it is so.
+pub(super) struct Intent {
+    mutation: &'static str,
+    done: &'static str,
+}
+
+pub(super) const PAUSE: Intent = Intent { mutation: "resourcePause", done: "is paused" };
+pub(super) const RESUME: Intent = Intent { mutation: "resourceResume", done: "goes on" };
+pub(super) const ACCEPT_DRIFT: Intent =
+    Intent { mutation: "resourceAcceptDrift", done: "stays as it was found" };
+
+impl Intent {
+    /// Says so to the server.
+    pub(super) async fn run(&self, args: &OneResource, session: &Session) -> Outcome {
+        let input = json!({ "idempotencyKey": key(), "id": args.id });
+        change(session, self.mutation, "ResourceInput", input, self.done).await
+    }
 }
 
 /// Protects a resource, or no longer.

@@ -1,10 +1,10 @@
 //! What every installation begins with: the shipped classes and the environment `dev`.
 
 use domain::class::{self, Class};
-use domain::commit::{ActorSort, Context};
+use domain::commit::{ActorSort, Context, Hash};
 use domain::environment::{self, Environment};
 use domain::{Actor, Decider, Name, StreamId, Tenant, catalogue};
-use journal::Executor;
+use journal::{Executor, Recorded};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -14,63 +14,64 @@ use crate::terminal::now;
 /// Root of the ids of what is shipped (`cairn.catalogue`, made up once).
 const NAMESPACE: Uuid = Uuid::from_u128(0x6361_6972_6e2e_4000_8000_6361_7461_6c6f);
 
-/// Defines what is shipped and was never defined. What a platform team changed stays as they want it.
+/// Defines what is shipped, and its newer versions. What a platform team has changed stays as they want it.
 pub(super) async fn define(executor: &Executor, tenant: &Tenant) -> Outcome<()> {
     let shipped = catalogue::shipped()
         .map_err(|errors| failed(errors.first().map(ToString::to_string).unwrap_or_default()))?;
+    let at = now();
     for definition in shipped.classes {
-        let name = definition.name().map_err(|error| failed(error.to_string()))?;
-        let stream = stream(tenant, class::KIND, name)?;
-        let state = executor
-            .load_state::<Class>(&stream)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        if state.version == 0 {
-            let command = class::Command::Define { definition, at: now() };
-            execute::<Class>(executor, &stream, command).await?;
-        }
+        let stream = stream(tenant, class::KIND, definition.name().map_err(failed)?)?;
+        let digest = digest(&definition)?;
+        ship::<Class>(executor, &stream, class::Command::Define { definition, at }, digest).await?;
     }
     for definition in shipped.environments {
-        let name: Name = definition.name.parse().map_err(|_| failed(definition.name.clone()))?;
-        let stream = stream(tenant, environment::KIND, name)?;
-        let state = executor
-            .load_state::<Environment>(&stream)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        if state.version == 0 {
-            let command = environment::Command::Define { definition, at: now() };
-            execute::<Environment>(executor, &stream, command).await?;
-        }
+        let stream = stream(tenant, environment::KIND, definition.name.parse().map_err(failed)?)?;
+        let digest = digest(&definition)?;
+        let command = environment::Command::Define { definition, at };
+        ship::<Environment>(executor, &stream, command, digest).await?;
     }
     Ok(())
 }
 
-fn stream(tenant: &Tenant, kind: &str, name: Name) -> Outcome<StreamId> {
-    StreamId::new(tenant.clone(), kind, name).map_err(|error| failed(error.to_string()))
-}
-
-async fn execute<D: Decider>(
+/// Carries out a definition, unless the last word about it was somebody else's.
+async fn ship<D: Decider>(
     executor: &Executor,
     stream: &StreamId,
     command: D::Command,
-) -> Outcome<()>
-where
-    D::Command: Clone + Serialize,
-{
-    let id = Uuid::new_v5(&NAMESPACE, stream.to_string().as_bytes());
+    digest: Hash,
+) -> Outcome<()> {
+    let loaded = executor.journal().load(stream, 0).await.map_err(failed)?;
+    let last = loaded.commits.last();
+    if last.is_some_and(|last| last.sealed.commit.actor != actor()) {
+        return Ok(());
+    }
+    // Replicas that start together say the same thing, once.
+    let version = last.map_or(0, Recorded::last_version);
+    let id = Uuid::new_v5(&NAMESPACE, format!("{stream} {version} {digest}").as_bytes());
     let context = Context {
         commit_id: id,
         time: now(),
-        actor: Actor::new(ActorSort::System, "catalogue"),
+        actor: actor(),
         causation_id: None,
         correlation_id: id,
         traceparent: None,
     };
-    let digest = domain::commit::Hash::of(stream.to_string().as_bytes());
-    let executed = executor.execute_keyed::<D>(stream, command, context, digest).await;
-    executed.map(|_| ()).map_err(|error| failed(error.to_string()))
+    executor.execute_keyed::<D>(stream, command, context, digest).await.map(drop).map_err(failed)
 }
 
-fn failed(reason: String) -> Failure {
-    Failure::new(Exit::Unreachable, "the shipped catalogue cannot be defined").detail(reason)
+fn actor() -> Actor {
+    Actor::new(ActorSort::System, "catalogue")
+}
+
+fn digest(definition: &impl Serialize) -> Outcome<Hash> {
+    Ok(Hash::of(&serde_json::to_vec(definition).map_err(failed)?))
+}
+
+fn stream(tenant: &Tenant, kind: &str, name: Name) -> Outcome<StreamId> {
+    StreamId::new(tenant.clone(), kind, name).map_err(failed)
+}
+
+fn failed(reason: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Unreachable, "the shipped catalogue cannot be defined")
+        .detail(reason.to_string())
 }

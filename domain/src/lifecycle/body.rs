@@ -63,6 +63,9 @@ pub struct Body {
     pub blocker: Option<Blocker>,
     /// How the world differs though we were done.
     pub drift: Option<Drift>,
+    /// The digest of a difference that was taken as wanted.
+    #[serde(default)]
+    pub accepted: Option<String>,
 }
 
 /// Whether a resource is as wanted.
@@ -146,6 +149,9 @@ pub struct Drift {
     /// Who did it, where the provider can say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// The digest of what was found; none when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
     /// When it was seen.
     pub since: Time,
 }

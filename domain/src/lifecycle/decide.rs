@@ -45,9 +45,13 @@ pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, R
             }
             Resource::Deleting(..) | Resource::Gone(_) | Resource::Absent => Ok(Vec::new()),
         },
-        Command::AcceptDrift { at } => {
-            Ok(when(live(state)?.drift.is_some(), Event::DriftAccepted { at }))
-        }
+        Command::AcceptDrift { at } => match &live(state)?.drift {
+            None => Ok(Vec::new()),
+            Some(Drift { found: None, .. }) => Err(Refused::NothingToAccept),
+            Some(Drift { found: Some(found), .. }) => {
+                Ok(vec![Event::DriftAccepted { found: found.clone(), at }])
+            }
+        },
         observation => Ok(observe(state, observation)),
     }
 }
@@ -136,9 +140,10 @@ fn observe(state: &Resource, observation: Command) -> Vec<Event> {
             let same = body.blocker.as_ref().is_some_and(|b| b.on == on && b.reason == reason);
             when(!same, Event::Blocked { uid, blocker: Blocker { on, reason, since: at } })
         }
-        Command::ObserveDrift { uid, detail, by, at } if uid == body.uid => {
-            let same = body.drift.as_ref().is_some_and(|d| d.detail == detail && d.by == by);
-            when(!same, Event::DriftDetected { uid, drift: Drift { detail, by, since: at } })
+        Command::ObserveDrift { uid, detail, by, found, at } if uid == body.uid => {
+            let drift = Drift { detail, by, found, since: at };
+            let same = |known: &Drift| *known == Drift { since: known.since, ..drift.clone() };
+            when(!body.drift.as_ref().is_some_and(same), Event::DriftDetected { uid, drift })
         }
         Command::ObserveGone { uid, at } if uid == body.uid => {
             when(matches!(state, Resource::Deleting(..)), Event::Deleted { uid, at })

@@ -21,6 +21,7 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
             readiness: Readiness { generation: 0, ready: false, since: at, reason: None },
             blocker: None,
             drift: None,
+            accepted: None,
         }),
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
@@ -57,6 +58,7 @@ fn change(mut body: Body, event: Event) -> Body {
             body.readiness = Readiness { ready: false, since: at, reason: None, ..body.readiness };
             body.blocker = None;
             body.drift = None;
+            body.accepted = None;
         }
         Event::Paused { .. } => body.paused = true,
         Event::Resumed { .. } => body.paused = false,
@@ -64,6 +66,7 @@ fn change(mut body: Body, event: Event) -> Body {
         Event::Unprotected { .. } => body.protected = false,
         Event::ActionStarted { action, generation, at, .. } => {
             body.blocker = None;
+            body.accepted = None;
             body.action =
                 Some(Action { name: action, generation, since: at, done: false, failure: None });
         }
@@ -100,7 +103,11 @@ fn change(mut body: Body, event: Event) -> Body {
             body.blocker = Some(blocker);
         }
         Event::DriftDetected { drift, .. } => body.drift = Some(drift),
-        Event::DriftCleared { .. } | Event::DriftAccepted { .. } => body.drift = None,
+        Event::DriftCleared { .. } => body.drift = None,
+        Event::DriftAccepted { found, .. } => {
+            body.drift = None;
+            body.accepted = Some(found);
+        }
         Event::Declared { .. } | Event::DeletionRequested { .. } | Event::Deleted { .. } => {}
     }
     body

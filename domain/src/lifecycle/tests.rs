@@ -206,3 +206,23 @@ fn every_event_survives_the_trip_through_its_record() {
         assert_eq!(record.decode::<Event>().unwrap(), event);
     }
 }
+
+#[test]
+fn a_difference_is_accepted_as_it_was_found_until_the_spec_changes() {
+    let drift = |found: Option<&str>| {
+        let found = found.map(str::to_owned);
+        let drift = Drift { detail: "bigger".into(), by: None, found, since: NOW };
+        Event::DriftDetected { uid: UID, drift }
+    };
+    let accept = || Command::AcceptDrift { at: LATER };
+    let accepted = Event::DriftAccepted { found: "ab".into(), at: LATER };
+    given::<Resource>([declared(UID), drift(Some("ab"))]).when(accept()).then([accepted.clone()]);
+    given::<Resource>([declared(UID)]).when(accept()).then_nothing();
+    given::<Resource>([declared(UID), drift(None)])
+        .when(accept())
+        .then_refused("NOTHING_TO_ACCEPT");
+    let state = Resource::fold(Resource::Absent, vec![declared(UID), drift(Some("ab")), accepted]);
+    assert_eq!(state.body().unwrap().accepted.as_deref(), Some("ab"));
+    let revised = Event::Revised { generation: 2, spec: spec("us"), class: None, at: LATER };
+    assert_eq!(Resource::fold(state, vec![revised]).body().unwrap().accepted, None);
+}

@@ -1,13 +1,16 @@
 //! Snapshots in a file of their own, which may be deleted at any time.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use domain::StreamId;
 use domain::commit::Hash;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
@@ -38,6 +41,35 @@ type Job = Box<dyn FnOnce(&Connection) + Send>;
 pub struct SqliteSnapshots {
     queue: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
+    known: Known,
+}
+
+/// Hashes of the streams that may have a snapshot: few are so long, and the others need not ask the thread.
+struct Known(Mutex<HashSet<u64>>);
+
+impl Known {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let mut names = connection.prepare("SELECT stream FROM snapshots")?;
+        let names = names.query_map((), |row| row.get::<_, String>(0))?;
+        let hashes = names.map(|name| name.map(|name| Self::hash(&name)));
+        hashes.collect::<rusqlite::Result<_>>().map(Mutex::new).map(Self)
+    }
+
+    fn hash(name: &str) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(name)
+    }
+
+    fn add(&self, stream: &StreamId) {
+        self.hashes().insert(Self::hash(&stream.to_string()));
+    }
+
+    fn has(&self, stream: &StreamId) -> bool {
+        self.hashes().contains(&Self::hash(&stream.to_string()))
+    }
+
+    fn hashes(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl SqliteSnapshots {
@@ -47,7 +79,7 @@ impl SqliteSnapshots {
     /// # Errors
     /// When the directory cannot be written.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
-        let connection = open(directory).or_else(|error| {
+        let (connection, known) = open(directory).or_else(|error| {
             warn!(%error, "the snapshots are damaged and begin anew");
             for suffix in ["", "-wal", "-shm"] {
                 // What is not there need not be removed; what cannot be removed fails again below.
@@ -60,7 +92,7 @@ impl SqliteSnapshots {
             .name("journal-snapshots".into())
             .spawn(move || work(&connection, &jobs))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), known })
     }
 
     /// True if the job will be done.
@@ -78,10 +110,11 @@ impl Drop for SqliteSnapshots {
     }
 }
 
-fn open(directory: &Path) -> rusqlite::Result<Connection> {
+fn open(directory: &Path) -> rusqlite::Result<(Connection, Known)> {
     let connection = Connection::open(directory.join(FILE))?;
     connection.execute_batch(SCHEMA)?;
-    Ok(connection)
+    let known = Known::read(&connection)?;
+    Ok((connection, known))
 }
 
 fn work(connection: &Connection, jobs: &Receiver<Job>) {
@@ -92,6 +125,9 @@ fn work(connection: &Connection, jobs: &Receiver<Job>) {
 
 impl Snapshots for SqliteSnapshots {
     fn get<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Option<Snapshot>> {
+        if !self.known.has(stream) {
+            return ready(None).boxed();
+        }
         let (answer, answered) = oneshot::channel();
         let wanted = stream.clone();
         let job: Job = Box::new(move |connection| {
@@ -107,6 +143,7 @@ impl Snapshots for SqliteSnapshots {
     }
 
     fn put(&self, snapshot: Snapshot) {
+        self.known.add(&snapshot.stream);
         let job: Job = Box::new(move |connection| {
             if let Err(error) = insert(connection, &snapshot) {
                 debug!(%error, "a snapshot cannot be written");

@@ -111,7 +111,6 @@ where
     let live = || made().into_iter().chain([ready()]).collect::<Vec<_>>();
     let with = |more: Vec<Command>| live().into_iter().chain(more).collect::<Vec<_>>();
     let pending = || SeenState::Pending("soon".into());
-    let drifted = Some(Seen { actual: other, ..seen(ours, SeenState::Ready).unwrap() });
     let rows = [
         ("nothing there", vec![declared()], None, "StartAction"),
         ("announced", vec![declared(), start(Create)], None, "create then RecordSuccess"),
@@ -133,7 +132,6 @@ where
             seen(other, SeenState::Ready),
             "update then RecordSuccess",
         ),
-        ("changed by somebody", live(), drifted, "ObserveDrift"),
         ("vanished", live(), None, "ObserveDrift"),
         (
             "paused",
@@ -158,13 +156,49 @@ where
         ),
         ("gone", with(vec![delete(), Command::ObserveGone { uid: UID, at: NOW }]), None, "settled"),
     ];
+    expect::<K, _>(rows);
+    expect::<K, _>(drifted::<K>(&doc));
+    let need = Waiting::because("a need");
+    assert_eq!(step::<K>(&given(vec![declared()]), None, Some(&need)), Step::Wait(need));
+    settles::<K>(&doc);
+}
+
+/// A situation, what led to it, what is seen, and the step that is due.
+type Row = (&'static str, Vec<Command>, Option<Seen>, &'static str);
+
+fn expect<K, const N: usize>(rows: [Row; N])
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
     for (situation, history, seen, expected) in rows {
         let step = step::<K>(&given(history), seen, None);
         assert_eq!(word(&step), expected, "{situation}");
     }
-    let need = Waiting::because("a need");
-    assert_eq!(step::<K>(&given(vec![declared()]), None, Some(&need)), Step::Wait(need));
-    settles::<K>(&doc);
+}
+
+/// What was ready, and was changed by somebody else.
+fn drifted<K>(doc: &serde_json::Value) -> [Row; 4]
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    let (ours, other) = (wanted::<K>(doc).digest, Hash::of(b"other"));
+    let thing = || Some(Seen { actual: other, ..seen(ours, SeenState::Ready).unwrap() });
+    let with = |more: Vec<Command>| {
+        let made = [declare::<K>(doc), start(ActionName::Create), succeed(ActionName::Create)];
+        made.into_iter().chain([ready()]).chain(more).collect::<Vec<_>>()
+    };
+    let accepted = |found: Hash| {
+        let (detail, found) = ("bigger".into(), Some(found.to_hex()));
+        let differs = Command::ObserveDrift { uid: UID, detail, by: None, found, at: NOW };
+        with(vec![differs, Command::AcceptDrift { at: NOW }])
+    };
+    let paused = with(vec![Command::Pause { at: NOW }]);
+    [
+        ("changed by somebody", with(Vec::new()), thing(), "ObserveDrift"),
+        ("paused, changed by somebody", paused, thing(), "ObserveDrift"),
+        ("changed, accepted", accepted(other), thing(), "settled"),
+        ("accepted, changed again", accepted(ours), thing(), "ObserveDrift"),
+    ]
 }
 
 /// A world of one thing that does as it is told at once.
@@ -203,7 +237,13 @@ where
                     start(ActionName::Update),
                     ready(),
                     Command::ObserveUnready { uid: UID, reason: "x".into(), at: NOW },
-                    Command::ObserveDrift { uid: UID, detail: "x".into(), by: None, at: NOW },
+                    Command::ObserveDrift {
+                        uid: UID,
+                        detail: "x".into(),
+                        by: None,
+                        found: None,
+                        at: NOW,
+                    },
                     delete(),
                     start(ActionName::Delete),
                 ];

@@ -15,6 +15,8 @@ pub(crate) enum Intent {
     Pause,
     /// Cairn takes actions on it again.
     Resume,
+    /// How the world differs is taken as wanted.
+    AcceptDrift,
     /// Its deletion is refused, or no longer.
     Protect(bool),
     /// It goes.
@@ -29,6 +31,7 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
     let command = match intent {
         Intent::Pause => Command::Pause { at },
         Intent::Resume => Command::Resume { at },
+        Intent::AcceptDrift => Command::AcceptDrift { at },
         Intent::Protect(on) => Command::Protect { on, at },
         Intent::Delete => {
             let state = work.plane.executor.load_state::<Resource>(&stream).await?.state;

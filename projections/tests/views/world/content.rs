@@ -65,7 +65,13 @@ pub(super) fn resource_command(
             reason: format!("try {argument}"),
             at,
         },
-        _ => Command::ObserveDrift { uid, detail: format!("tags {argument}"), by: None, at },
+        _ => Command::ObserveDrift {
+            uid,
+            detail: format!("tags {argument}"),
+            by: None,
+            found: None,
+            at,
+        },
     }
 }
 
