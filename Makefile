@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup demo test check bench bless
+.PHONY: help setup servers demo test check bench bless
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,22 +19,26 @@ setup:
 	  else echo "missing: $$missing. On Debian: sudo apt-get install $$missing" >&2; exit 1; fi; \
 	fi
 
+# nats-server and PostgreSQL, pinned, into target/servers. Does nothing when they are there.
+servers: setup ## Installs the real servers that tests and benchmarks run
+	@./tests/servers/install.sh
+
 demo: setup ## Deploys the sample shop into the simulated world and leaves it running (ONCE=1: exits)
 	$(CARGO) build --locked -p cairn-cli
 	./target/debug/cairn demo $(if $(ONCE),--once)
 
-test: setup ## Runs every test
+test: servers ## Runs every test
 	$(CARGO) test --workspace --locked
 
-check: setup ## The fast half: format, lints and tests of the pure crate and the journal
+check: servers ## The fast half: format, lints and tests of the pure crate and the journal
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked -p cairn-domain -p cairn-journal --all-targets -- -D warnings
 	$(CARGO) test --locked -p cairn-domain -p cairn-journal
 
-bench: setup ## Measures, each figure as a ratio to a raw baseline of the same run
+bench: servers ## Measures, each figure as a ratio to a raw baseline of the same run
 	$(CARGO) build --locked --release -p cairn-cli -p cairn-bench
 	./target/release/bench
 
-bless: setup ## Rewrites the expected texts; read the diff
+bless: servers ## Rewrites the expected texts; read the diff
 	BLESS=1 $(CARGO) test --workspace --locked
 	git --no-pager diff --stat

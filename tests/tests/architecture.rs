@@ -10,8 +10,9 @@ use cargo_metadata::{DepKindInfo, DependencyKind, Metadata, MetadataCommand};
 /// Which of our crates each of our crates may see, in any kind of dependency.
 const MAY_SEE: &[(&str, &[&str])] = &[
     ("cairn-domain", &[]),
-    ("cairn-journal", &["cairn-domain"]),
-    ("cairn-projections", &["cairn-domain", "cairn-journal"]),
+    ("cairn-servers", &[]),
+    ("cairn-journal", &["cairn-domain", "cairn-servers"]),
+    ("cairn-projections", &["cairn-domain", "cairn-journal", "cairn-servers"]),
     ("cairn-reconcilers", &["cairn-domain", "cairn-journal"]),
     ("cairn-sim", &["cairn-domain", "cairn-journal", "cairn-reconcilers"]),
     ("cairn-api", &["cairn-domain", "cairn-journal", "cairn-projections", "cairn-reconcilers"]),
@@ -28,6 +29,7 @@ const PARTS: &[&str] = &[
     "cairn-reconcilers",
     "cairn-sim",
     "cairn-api",
+    "cairn-servers",
 ];
 
 /// Which of our crates may depend on a library themselves, by the library's name or `prefix*`.
@@ -175,6 +177,14 @@ fn the_domain_reaches_nothing_impure() {
     let graph = workspace();
     assert!(graph.reach("cairn-domain").contains("serde"), "the graph was read");
     assert_eq!(impurities(&graph), Vec::<String>::new());
+}
+
+#[test]
+fn no_program_is_built_from_what_starts_servers_for_tests() {
+    let graph = workspace();
+    for program in ["cairn-cli", "cairn-journal", "cairn-projections"] {
+        assert!(!graph.reach(program).contains("cairn-servers"), "{program}");
+    }
 }
 
 /// The rules themselves, on graphs that break them.

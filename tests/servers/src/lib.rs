@@ -1,0 +1,68 @@
+//! Real servers for tests, benchmarks and local clusters: started on free loopback ports, in folders of their own.
+//!
+//! `make servers` installs them into `target/servers` (`tests/servers/install.sh` says which). Here they are
+//! started, killed, frozen, cut off and started again:
+//!
+//! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
+//! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
+//! - [`proxy::Proxy`], a bad network in front of any of them.
+//!
+//! Everything blocks until it is so, by looking, never by hoping; in a `#[tokio::test]` it may be called as it is.
+//! What cannot be done ends the test with what was tried, and with the end of the server's log.
+//! A server ends with its value, and with the program that started it, however that ends.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests build on this, and a test whose server cannot be had ends"
+)]
+
+mod http;
+pub mod nats;
+mod place;
+mod port;
+pub mod postgres;
+mod process;
+pub mod proxy;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub use place::Place;
+pub use port::Port;
+
+/// Where `make servers` puts them, unless this names another folder.
+const FOLDER: &str = "CAIRN_SERVERS";
+/// How long a server may take to be ready. A hundred times what it takes: a test that hangs ends.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether something is so.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What `make servers` installed under a name.
+pub(crate) fn installed(name: &str) -> PathBuf {
+    let folder = std::env::var_os(FOLDER).map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers")),
+        PathBuf::from,
+    );
+    let path = folder.join(name);
+    assert!(path.exists(), "{name} is missing in {}: run `make servers`", folder.display());
+    path
+}
+
+/// Looks until there is an answer; ends the test where there is none in time.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        pause();
+    }
+}
+
+/// Lets others run before the next look.
+pub(crate) fn pause() {
+    std::thread::park_timeout(LOOK);
+}

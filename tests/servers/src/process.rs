@@ -1,0 +1,172 @@
+//! Processes that end with this program, and that can be killed and frozen with all that they started.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::until;
+
+/// How much of a log is shown when its server does not start.
+const LOG_SHOWN_BYTES: usize = 4_000;
+
+/// A program that is started again and again in the same way; at most one process of it runs.
+#[derive(Debug)]
+pub(crate) struct Process {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    /// Who runs it; none: whoever runs this program.
+    user: Option<String>,
+    log: PathBuf,
+    running: Mutex<Option<Child>>,
+}
+
+impl Process {
+    pub(crate) fn new(program: &Path, arguments: &[&str], user: Option<&str>, log: &Path) -> Self {
+        Self {
+            program: program.to_owned(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            user: user.map(str::to_owned),
+            log: log.to_owned(),
+            running: Mutex::new(None),
+        }
+    }
+
+    /// Starts it, which must not be running.
+    pub(crate) fn start(&self) {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
+        let mut command = as_user(self.user.as_deref(), &["--pdeathsig=KILL"]);
+        command.arg(&self.program).args(&self.arguments).stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        // Ctrl-C is for the test program; a folder that is removed is nobody's working directory.
+        command.process_group(0).current_dir("/");
+        let mut running = self.running();
+        assert!(running.is_none(), "{} is running already", self.program.display());
+        *running = Some(spawn(command));
+    }
+
+    /// Whether a process runs, frozen or not.
+    pub(crate) fn runs(&self) -> bool {
+        let mut running = self.running();
+        let ended = running.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+        if ended {
+            *running = None;
+        }
+        running.is_some()
+    }
+
+    /// Sends a signal to the process and to all that it started.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        if let Some(child) = self.running().as_ref() {
+            for pid in family(child.id()) {
+                send(pid, signal);
+            }
+        }
+    }
+
+    /// Ends it as a power cut would, with all that it started; returns when they are gone.
+    pub(crate) fn kill(&self) {
+        let Some(mut child) = self.running().take() else { return };
+        // Frozen first: it starts nothing more while its children are looked up.
+        send(child.id(), Signal::STOP);
+        let all = family(child.id());
+        for pid in all.iter().rev() {
+            send(*pid, Signal::KILL);
+        }
+        let _ = child.wait();
+        until("killed processes to be gone", || all.iter().all(|pid| is_gone(*pid)).then_some(()));
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(&self, signal: Signal) {
+        let Some(mut child) = self.running().take() else { return };
+        send(child.id(), Signal::CONT);
+        send(child.id(), signal);
+        until("a server to end", || match child.try_wait() {
+            Ok(Some(_)) => Some(()),
+            Ok(None) | Err(_) => None,
+        });
+    }
+
+    /// What it wrote, in all its lives.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of what it wrote.
+    pub(crate) fn log_end(&self) -> String {
+        let log = self.log();
+        let start = log.len().saturating_sub(LOG_SHOWN_BYTES);
+        let start = (start..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or_default();
+        format!("{} wrote:\n{}", self.program.display(), log.get(start..).unwrap_or_default())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<Child>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A command to which a program and its arguments are to be added, run as another user if one is named.
+pub(crate) fn as_user(user: Option<&str>, options: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    if let Some(user) = user {
+        command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups"]);
+    }
+    command.args(options);
+    command
+}
+
+/// Starts a command from a thread that lives as long as this program: the kernel's "kill it when the parent dies"
+/// means the thread, and the thread of a test ends with the test.
+fn spawn(command: Command) -> Child {
+    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+    static ORDERS: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
+    let orders = ORDERS.get_or_init(|| {
+        let (orders, received) = mpsc::channel::<Order>();
+        std::thread::spawn(move || {
+            for (mut command, answer) in received {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        orders
+    });
+    let (answer, answered) = mpsc::channel();
+    orders.send((command, answer)).expect("the thread lives as long as this program");
+    let spawned = answered.recv().expect("the thread answers");
+    spawned.expect("setpriv runs; Debian has it in util-linux")
+}
+
+/// A process and its descendants, parents first.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = all.get(next) {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let children = children.unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        next += 1;
+    }
+    all
+}
+
+fn send(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // It may have ended, which is as good.
+    let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
+/// Whether nothing of a process is left but a line that nobody has read.
+fn is_gone(pid: u32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X']))
+}
