@@ -20,6 +20,10 @@ use clap::Parser as _;
 use crate::failure::Exit;
 use crate::terminal::Terminal;
 
+/// Commits and rows are many small allocations on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     let terminal = Terminal::new(cli.color);

@@ -104,9 +104,9 @@ impl Hash {
     /// 64 lower-case hex digits.
     #[must_use]
     pub fn to_hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let nibble = |n: u8| DIGITS.get(usize::from(n)).copied().map_or('0', char::from);
-        self.0.iter().flat_map(|byte| [nibble(byte >> 4), nibble(byte & 15)]).collect()
+        let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
+        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+        String::from_utf8(digits).unwrap_or_default()
     }
 }
 

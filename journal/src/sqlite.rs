@@ -1,14 +1,15 @@
 //! The embedded log: one SQLite file, one writer with group commit, readers beside it.
 //!
 //! ```text
-//!  append ──▶ queue ──▶ writer thread: BEGIN · insert, insert, … · COMMIT (one fsync) ──▶ answers
+//!  append ──▶ queue ──▶ writer thread: BEGIN · insert, insert, … · COMMIT (one fsync)
 //!                                        │
-//!                                        └──▶ recent commits ──▶ followers
-//!  load, find, follow (older) ──▶ reader threads, each with its own connection
+//!                                        └──▶ publisher thread: recent commits ──▶ followers · answers
+//!  load, find ──▶ at once, on a connection for short reads    follow (older) ──▶ reader threads
 //! ```
 //! Durability class `power-loss`: WAL with `synchronous=FULL`. One process at a time, held by a lock on a file.
 
 mod open;
+mod publish;
 mod readers;
 mod recent;
 mod rows;
@@ -109,8 +110,8 @@ impl Journal for SqliteJournal {
                 return Ok(Loaded { commits: Vec::new(), token: tip.token() });
             }
             let name = stream.clone();
-            let loaded =
-                self.reading.readers.read(move |c| rows::load(c, &name, after_version)).await?;
+            let load = move |c: &_| rows::load(c, &name, after_version);
+            let loaded = self.reading.readers.read_few(load).await?;
             let before = (after_version == 0).then(Tip::default);
             chain::check(before, after_version, &loaded.commits)?;
             Ok(loaded)
@@ -131,7 +132,7 @@ impl Journal for SqliteJournal {
     }
 
     fn find(&self, commit_id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>> {
-        self.reading.readers.read(move |c| rows::find(c, commit_id)).boxed()
+        self.reading.readers.read_few(move |c| rows::find(c, commit_id)).boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, JournalError>> {
@@ -147,7 +148,7 @@ impl Journal for SqliteJournal {
                 return Ok(tip.token());
             }
             let name = stream.clone();
-            self.reading.readers.read(move |c| rows::token(c, &name)).await
+            self.reading.readers.read_few(move |c| rows::token(c, &name)).await
         }
         .boxed()
     }

@@ -1,8 +1,8 @@
-//! Threads that read, so that a slow disk holds up no runtime.
+//! Reading beside the writer: short reads at once, long ones on threads of their own.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
@@ -13,16 +13,19 @@ use crate::JournalError;
 
 /// Reading is short, and the machine small: more threads would only share its cores.
 const THREADS: usize = 2;
+/// Connections for short reads: one for each core of a small machine. Who finds them busy asks a thread.
+const CONNECTIONS: usize = 2;
 /// The most reads that wait; whoever comes after them waits to queue.
 const WAITING_MAX: usize = 1_024;
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// The reading threads. They end when the last clone is gone.
+/// The reading threads and connections. They end when the last clone is gone.
 #[derive(Clone)]
 pub(super) struct Readers {
     queue: Sender<Read>,
     room: Arc<Semaphore>,
+    connections: Arc<[Mutex<Connection>]>,
 }
 
 impl Readers {
@@ -37,10 +40,27 @@ impl Readers {
                 .spawn(move || work(&connection, &reads))
                 .map_err(OpenError::Thread)?;
         }
-        Ok(Self { queue, room: Arc::new(Semaphore::new(WAITING_MAX)) })
+        let connections = (0..CONNECTIONS).map(|_| open::reader(directory).map(Mutex::new));
+        let connections = connections.collect::<Result<Vec<_>, _>>()?.into();
+        Ok(Self { queue, room: Arc::new(Semaphore::new(WAITING_MAX)), connections })
     }
 
-    /// Reads on one of the threads.
+    /// Reads a few rows by an index, at once where that is possible: waking a thread takes longer than the read.
+    pub(super) async fn read_few<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        for connection in &*self.connections {
+            match connection.try_lock() {
+                Ok(connection) => return read(&connection),
+                Err(TryLockError::Poisoned(poisoned)) => return read(&poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        self.read(read).await
+    }
+
+    /// Reads on one of the threads, so that a slow disk holds up no runtime.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, JournalError> + Send + 'static,

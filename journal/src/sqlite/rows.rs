@@ -103,8 +103,8 @@ pub(super) fn load(
     after_version: u64,
 ) -> Result<Loaded, JournalError> {
     // The token is read first: should the stream grow in between, the commits tell the newer one. The other
-    // way round, the token could be newer than what was read.
-    let token = token(connection, stream)?;
+    // way round, the token could be newer than what was read. Of a whole stream the commits tell all.
+    let token = if after_version == 0 { Token::EMPTY } else { token(connection, stream)? };
     let commits = many(
         connection,
         select!("WHERE stream = ?1 AND first_version > ?2 ORDER BY first_version"),

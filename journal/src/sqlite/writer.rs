@@ -1,10 +1,11 @@
 //! The one thread that writes: whatever waits becomes one transaction, one fsync, many answers.
+//!
+//! It never waits for a group to grow: while one group is being synced, the next one gathers by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use domain::StreamId;
 use domain::commit::Sealed;
@@ -12,6 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tracing::error;
 
+use super::publish::{Publisher, Told, UNTOLD_MAX};
 use super::recent::Recent;
 use super::rows;
 use crate::chain::Tip;
@@ -22,17 +24,15 @@ use crate::{AppendError, Appended, JournalError, Position, Recorded, Token};
 const WAITING_MAX: usize = 1_024;
 /// The most appends in one transaction: more would make the first wait long for the last.
 const GROUP_MAX: usize = 256;
-/// After its answers, as many as were answered are about to come again. A pause that lets them come saves an
-/// fsync, which takes longer (reference: 0.4 to 0.9 ms). The thread sleeps: to be woken by each would cost more.
-const GATHER_PAUSE: Duration = Duration::from_micros(50);
-/// The longest that the first of a group waits for the others.
-const GATHER_MAX: Duration = Duration::from_millis(2);
 
-type Answer = Result<Appended, AppendError>;
+/// How an append ended.
+pub(super) type Answer = Result<Appended, AppendError>;
 
 /// An append on its way.
 struct Append {
     expected: Token,
+    /// The stream's name, made where there is time for it.
+    stream: String,
     sealed: Arc<Sealed>,
     answer: oneshot::Sender<Answer>,
     _place: OwnedSemaphorePermit,
@@ -53,7 +53,9 @@ impl Writer {
         live: Arc<watch::Sender<Live>>,
     ) -> std::io::Result<Self> {
         let (queue, appends) = channel();
-        let mut work = Work { connection, appends, head, recent, live, last_group: 1 };
+        let publisher = Publisher::start(Arc::clone(&recent), live)?;
+        let untold = VecDeque::with_capacity(UNTOLD_MAX);
+        let mut work = Work { connection, appends, head, recent, untold, publisher };
         let thread =
             std::thread::Builder::new().name("journal-writer".into()).spawn(move || work.run())?;
         let room = Arc::new(Semaphore::new(WAITING_MAX));
@@ -64,7 +66,8 @@ impl Writer {
         let closed = || AppendError::Unavailable { reason: JournalError::Closed.to_string() };
         let place = Arc::clone(&self.room).acquire_owned().await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
-        let append = Append { expected, sealed, answer, _place: place };
+        let stream = sealed.commit.stream.to_string();
+        let append = Append { expected, stream, sealed, answer, _place: place };
         let queue = self.queue.as_ref().ok_or_else(closed)?;
         queue.send(append).map_err(|_| closed())?;
         answered.await.unwrap_or_else(|_| {
@@ -87,8 +90,9 @@ struct Work {
     appends: Receiver<Append>,
     head: Position,
     recent: Arc<Recent>,
-    live: Arc<watch::Sender<Live>>,
-    last_group: usize,
+    /// Where streams end after the last groups, which `recent` may not know yet.
+    untold: VecDeque<HashMap<StreamId, Tip>>,
+    publisher: Publisher,
 }
 
 /// What one transaction holds so far. Nothing of it is told to anybody before the COMMIT.
@@ -108,50 +112,28 @@ impl Work {
 
     fn write_group(&mut self, first: Append) {
         let mut group = Group::default();
-        let began = Instant::now();
         let begun = self.statement("BEGIN IMMEDIATE");
         let mut failure = begun.err().map(|error| Failure::before_commit(&error));
         let mut next = Some(first);
         while let Some(append) = next {
             let answer = match &failure {
                 Some(failure) => failure.answer(),
-                None => match self.write(&mut group, append.expected, &append.sealed) {
+                None => match self.write(&mut group, &append) {
                     Ok(answer) => answer,
                     Err(error) => failure.insert(Failure::before_commit(&error)).answer(),
                 },
             };
             group.answers.push((append.answer, answer));
-            next = self.gather(group.answers.len(), began);
+            let full = group.answers.len() >= GROUP_MAX;
+            next = if full { None } else { self.appends.try_recv().ok() };
         }
-        self.last_group = group.answers.len();
         self.end(group, failure);
     }
 
-    /// The next append of this group: one that waits, or one that will come at once.
-    fn gather(&self, size: usize, began: Instant) -> Option<Append> {
-        if size >= GROUP_MAX {
-            return None;
-        }
-        match self.appends.try_recv() {
-            Ok(append) => return Some(append),
-            Err(TryRecvError::Disconnected) => return None,
-            Err(TryRecvError::Empty) => {}
-        }
-        if size >= self.last_group || began.elapsed() >= GATHER_MAX {
-            return None;
-        }
-        std::thread::sleep(GATHER_PAUSE);
-        self.appends.try_recv().ok()
-    }
-
     /// Judges one append, and inserts it. An error of SQLite's ends the whole group.
-    fn write(
-        &self,
-        group: &mut Group,
-        expected: Token,
-        sealed: &Arc<Sealed>,
-    ) -> rusqlite::Result<Answer> {
-        let commit = &sealed.commit;
+    fn write(&self, group: &mut Group, append: &Append) -> rusqlite::Result<Answer> {
+        let Append { expected, sealed, .. } = append;
+        let (expected, commit) = (*expected, &sealed.commit);
         let tip = match self.tip(group, &commit.stream, expected) {
             Ok(tip) => tip,
             Err(error) => return Ok(Err(AppendError::Damaged(Box::new(error)))),
@@ -167,7 +149,7 @@ impl Work {
             return Ok(known()?.map_or(Err(refusal), repeated));
         }
         let position = group.written.last().map_or(self.head, |last| last.position).next();
-        match self.insert(position, sealed) {
+        match self.insert(position, append) {
             Ok(()) => {}
             // The id is known, or the stream that was taken to be new is not.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -188,21 +170,24 @@ impl Work {
 
     /// Where a stream ends. One that is expected to be new is taken to be: the index on its first version tells.
     fn tip(&self, group: &Group, stream: &StreamId, expected: Token) -> Result<Tip, JournalError> {
-        match group.tips.get(stream).copied().or_else(|| self.recent.tip(stream)) {
+        let untold = || self.untold.iter().find_map(|tips| tips.get(stream)).copied();
+        let known = group.tips.get(stream).copied().or_else(untold);
+        match known.or_else(|| self.recent.tip(stream)) {
             Some(tip) => Ok(tip),
             None if expected == Token::EMPTY => Ok(Tip::default()),
             None => rows::tip(&self.connection, stream),
         }
     }
 
-    fn insert(&self, position: Position, sealed: &Sealed) -> rusqlite::Result<()> {
+    fn insert(&self, position: Position, append: &Append) -> rusqlite::Result<()> {
+        let Append { stream, sealed, .. } = append;
         let commit = &sealed.commit;
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO commits (position, stream, first_version, commit_id, bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
         statement.execute((
             rows::signed(position.get()),
-            commit.stream.to_string(),
+            stream,
             rows::signed(commit.first_version),
             commit.commit_id.as_bytes(),
             &*sealed.bytes,
@@ -210,29 +195,29 @@ impl Work {
         Ok(())
     }
 
-    /// Commits, tells followers, answers: in this order, so that whoever has an answer can read what it says.
+    /// Commits, and has it told.
     fn end(&mut self, group: Group, failure: Option<Failure>) {
-        let Group { written, answers, tips: _ } = group;
+        let Group { tips, mut written, mut answers } = group;
         let failure = failure.or_else(|| {
             let end = if written.is_empty() { "ROLLBACK" } else { "COMMIT" };
             self.statement(end).err().map(|error| Failure::of_commit(&error))
         });
-        if let Some(Failure { reason, .. }) = &failure {
-            error!(reason, appends = answers.len(), "a group of appends failed");
+        if let Some(failure) = failure {
+            error!(reason = failure.reason, appends = answers.len(), "a group of appends failed");
             if !self.connection.is_autocommit() {
                 // Should this fail too, the next BEGIN does, and its appends are answered accordingly.
                 let _ = self.statement("ROLLBACK");
             }
+            written.clear();
+            for (_, answer) in &mut answers {
+                *answer = failure.answer();
+            }
         } else if let Some(last) = written.last() {
             self.head = last.position;
-            self.recent.extend(&written);
-            self.live.send_modify(|live| live.head = self.head);
+            self.untold.truncate(UNTOLD_MAX - 1);
+            self.untold.push_front(tips);
         }
-        for (sender, answer) in answers {
-            let answer = failure.as_ref().map_or(answer, Failure::answer);
-            // Whoever asked may be gone: a lost reply, as if the network had lost it.
-            let _ = sender.send(answer);
-        }
+        self.publisher.tell(Told { written, answers });
     }
 
     fn statement(&self, sql: &str) -> rusqlite::Result<()> {
