@@ -1,37 +1,16 @@
 //! What is served: the log, the views, the planner, and the simulator where there is one.
 
-use std::fmt;
 use std::sync::Arc;
 
 use domain::{ResourceId, StreamId, Tenant};
 use futures::future::BoxFuture;
+pub use journal::Durability;
 use journal::Executor;
 use projections::Views;
 use reconcilers::planner::Planner;
 use tokio::sync::watch;
 
 use crate::auth::Tokens;
-
-/// What an acknowledged command survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The end of the process.
-    ProcessCrash,
-    /// The loss of power.
-    PowerLoss,
-    /// The loss of a minority of servers.
-    Quorum,
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ProcessCrash => "process-crash",
-            Self::PowerLoss => "power-loss",
-            Self::Quorum => "quorum",
-        })
-    }
-}
 
 /// Everything that the API speaks for. Clones share it.
 #[derive(Clone)]

@@ -230,7 +230,9 @@ impl Inner {
         match D::decide(&current.state, command) {
             Ok(events) if !events.is_empty() => self.record(request, current, events).await,
             nothing => {
-                if let Some(original) = self.states.journal.find(request.context.commit_id).await? {
+                if let Some(original) =
+                    self.states.journal.find(request.stream, request.context.commit_id).await?
+                {
                     return self.original(request, &original).await.map(Attempt::Done);
                 }
                 // A refusal, or "it is so already", must not come from a state that others have left behind.
@@ -261,7 +263,7 @@ impl Inner {
             }
         };
         if appended.repeated {
-            let original = self.find_repeated(request.context, appended).await?;
+            let original = self.find_repeated(request, appended).await?;
             // Our own first try, whose reply was lost, is not a repetition.
             if original.sealed.hash != sealed.hash {
                 return self.original(request, &original).await.map(Attempt::Done);
@@ -296,10 +298,10 @@ impl Inner {
 
     async fn find_repeated<R>(
         &self,
-        context: &Context,
+        request: &Request<'_>,
         appended: Appended,
     ) -> Result<Recorded, ExecuteError<R>> {
-        let found = self.states.journal.find(context.commit_id).await?;
+        let found = self.states.journal.find(request.stream, request.context.commit_id).await?;
         found.ok_or_else(|| ExecuteError::Unavailable {
             reason: format!("position {} cannot be read yet", appended.position),
         })

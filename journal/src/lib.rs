@@ -1,6 +1,7 @@
 //! What *happened*: the log, and the one way to write to it.
 //!
-//! [`Journal`] is the log as its adapters provide it: [`memory`] for tests, [`sqlite`] as the embedded default.
+//! [`Journal`] is the log as its adapters provide it: [`memory`] for tests, [`sqlite`] as the embedded default,
+//! [`jetstream`] for more than one machine.
 //! [`Executor`] is the one write path: load, fold, decide, append. Everything that changes anything passes
 //! through it. [`verify()`] reads a whole log and says whether it is what was written.
 //!
@@ -10,10 +11,12 @@ mod cache;
 mod chain;
 pub mod codec;
 pub mod conformance;
+mod durability;
 mod error;
 pub mod execute;
 mod follow;
 mod health;
+pub mod jetstream;
 pub mod memory;
 pub mod snapshots;
 pub mod sqlite;
@@ -32,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use codec::Upcast;
+pub use durability::{Durability, UnknownDurability};
 pub use error::{AppendError, Breakage, ExecuteError, JournalError, LoadError};
 pub use execute::{Executed, Executor, Settings};
 pub use state::Folded;
@@ -141,10 +145,13 @@ pub struct Appended {
 ///
 /// # Guarantees
 /// - An acknowledged append survives what the adapter's durability class names, and is never repeated.
-/// - The same commit id always gives the same position, for ever, whatever was appended since.
+/// - The same commit id for the same stream always gives the same position, for ever, whatever was appended since.
+///   An id belongs to one stream: whoever makes ids makes them so. Used for another, an adapter that can tell
+///   answers with the first, and one that cannot (ADR 9) stores it.
 /// - Positions and versions have no gaps; what is read has its seal checked.
 ///
-/// None of the futures needs a runtime: they may be polled by any executor.
+/// The futures and streams may be polled by any executor. An adapter that needs a runtime of its own keeps to the
+/// one it was opened in, which must outlive it.
 pub trait Journal: Send + Sync + 'static {
     /// Reads the commits of a stream that begin after `after_version` (0: all), and where it ends.
     ///
@@ -158,6 +165,20 @@ pub trait Journal: Send + Sync + 'static {
         stream: &'a StreamId,
         after_version: u64,
     ) -> BoxFuture<'a, Result<Loaded, JournalError>>;
+
+    /// Reads as [`Journal::load`] does, for a caller who knows the position of the commit that ends at
+    /// `after_version`: an adapter that has no index of versions begins to read there.
+    ///
+    /// # Errors
+    /// As [`Journal::load`].
+    fn load_after<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_version: u64,
+        _position: Position,
+    ) -> BoxFuture<'a, Result<Loaded, JournalError>> {
+        self.load(stream, after_version)
+    }
 
     /// Adds a commit if its stream still ends at `expected`, or if the log holds its id already.
     ///
@@ -175,11 +196,15 @@ pub trait Journal: Send + Sync + 'static {
     /// A gap or a broken seal is the last thing given.
     fn follow(&self, after: Position) -> BoxStream<'static, Result<Recorded, JournalError>>;
 
-    /// Finds a commit by its id.
+    /// Finds a commit by its id, in the stream it belongs to; in another, if the adapter knows of it there.
     ///
     /// # Errors
     /// When the log cannot be read or is damaged there.
-    fn find(&self, commit_id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>>;
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        commit_id: Uuid,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>>;
 
     /// The position of the last commit.
     ///

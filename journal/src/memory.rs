@@ -122,7 +122,11 @@ impl Journal for MemoryJournal {
         follow::follow(self.clone(), self.0.live.subscribe(), after)
     }
 
-    fn find(&self, commit_id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a StreamId,
+        commit_id: Uuid,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>> {
         let log = self.0.lock();
         let position = log.by_id.get(&commit_id).copied();
         let before = position.map(|p| Position::new(p.get().saturating_sub(1)));

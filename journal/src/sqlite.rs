@@ -131,7 +131,11 @@ impl Journal for SqliteJournal {
         follow::follow(self.reading.clone(), self.live.subscribe(), after)
     }
 
-    fn find(&self, commit_id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a StreamId,
+        commit_id: Uuid,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>> {
         self.reading.readers.read_few(move |c| rows::find(c, commit_id)).boxed()
     }
 

@@ -160,7 +160,7 @@ impl States {
         stream: &StreamId,
         mut folded: Folded<D::State>,
     ) -> Result<Option<Folded<D::State>>, LoadError> {
-        let loaded = self.journal.load(stream, folded.version).await?;
+        let loaded = self.journal.load_after(stream, folded.version, folded.position).await?;
         if loaded.commits.is_empty() {
             let fits = loaded.token == folded.token();
             return Ok(fits.then(|| self.keep(stream, folded)));

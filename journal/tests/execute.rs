@@ -45,7 +45,7 @@ fn a_command_becomes_a_commit_of_its_events() {
     let executed = block_on(executor.execute::<Tally>(&a, add(3), context(1))).unwrap();
     assert_eq!(executed.events, [TallyEvent::Added { number: 3 }]);
     assert_eq!((executed.version, executed.state.sum, executed.repeated), (1, 3, false));
-    let stored = block_on(executor.journal().find(context(1).commit_id)).unwrap().unwrap();
+    let stored = block_on(executor.journal().find(&a, context(1).commit_id)).unwrap().unwrap();
     assert_eq!(stored.position, executed.position);
     let commit = &stored.sealed.commit;
     assert_eq!((commit.command.as_str(), &commit.stream), ("Add", &a));

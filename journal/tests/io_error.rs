@@ -57,7 +57,7 @@ fn an_error_in_the_middle_of_a_commit_is_an_unknown_outcome_that_repeating_resol
     let journal = Arc::new(SqliteJournal::open(directory.path()).unwrap());
     let executor = Executor::new(Arc::clone(&journal) as Arc<dyn Journal>);
     for (id, &position) in (1..).zip(&acknowledged) {
-        let found = block_on(journal.find(context(id).commit_id)).unwrap().unwrap();
+        let found = block_on(journal.find(&stream("a"), context(id).commit_id)).unwrap().unwrap();
         assert_eq!(found.position, Position::new(position));
     }
     let next = acknowledged.len() as u128 + 1;

@@ -88,8 +88,9 @@ fn nothing_acknowledged_is_lost_by_kill_9() {
         let verified = block_on(verify(&journal)).unwrap();
         assert!(verified.commits >= all.len() as u64);
         for (&id, &position) in &all {
-            let found =
-                block_on(journal.find(id)).unwrap().expect("an acknowledged commit is lost");
+            let found = block_on(journal.find(&stream("w0"), id))
+                .unwrap()
+                .expect("an acknowledged commit is lost");
             assert_eq!(found.position, position, "an acknowledged commit has moved");
         }
     }

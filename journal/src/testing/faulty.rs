@@ -136,6 +136,19 @@ impl Journal for Faulty {
         self.read(fault, self.inner.load(stream, after_version)).boxed()
     }
 
+    fn load_after<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        after_version: u64,
+        position: Position,
+    ) -> BoxFuture<'a, Result<Loaded, JournalError>> {
+        let fault = self.fault(&Call::Load(stream.clone()));
+        if let Some(Fault::Stale(lag)) = fault {
+            return self.load_stale(stream, after_version, lag).boxed();
+        }
+        self.read(fault, self.inner.load_after(stream, after_version, position)).boxed()
+    }
+
     fn append(
         &self,
         expected: Token,
@@ -167,8 +180,12 @@ impl Journal for Faulty {
         self.inner.follow(after)
     }
 
-    fn find(&self, commit_id: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>> {
-        self.read(self.fault(&Call::Find), self.inner.find(commit_id)).boxed()
+    fn find<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        commit_id: Uuid,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>> {
+        self.read(self.fault(&Call::Find), self.inner.find(stream, commit_id)).boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Position, JournalError>> {
