@@ -140,6 +140,11 @@ async fn connect(
             debug!(%event, "the connection to the log");
             std::future::ready(())
         });
+    // async-nats reads the user of an address, and does not use it.
+    let named = addresses.iter().find_map(|address| address.username().zip(address.password()));
+    if let Some((user, password)) = named {
+        connecting = connecting.user_and_password(user.to_owned(), password.to_owned());
+    }
     for path in &options.authorities {
         connecting = connecting.add_root_certificates(path.clone());
     }
