@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::commit::{Commit, Context, EventRecord, Hash, Sealed};
 use domain::{Decider, StreamId};
@@ -23,6 +23,8 @@ pub const STATES_MAX: usize = 16_384;
 pub const CONFLICTS_MAX: u32 = 5;
 /// How often the outcome of an append is asked for before it is given up as unknown: about 5 s in all.
 pub const OUTCOME_TRIES_MAX: u32 = 9;
+/// No further try after this: a log on other machines takes its own time over each.
+const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The first pause between tries; each is twice the one before.
 const PAUSE_MS_FIRST: u64 = 10;
 /// Streams share this many turns: enough that two busy streams seldom wait for each other.
@@ -275,11 +277,11 @@ impl Inner {
         Ok(Attempt::Done(executed(&folded, events, false)))
     }
 
-    /// Appends, and asks again for as long as the outcome is unknown. The same bytes are appended again: the
-    /// commit's id and the token allow them once at most.
+    /// Appends, again while the outcome is unknown: the commit's id and the token allow the same bytes once at most.
     async fn append(&self, expected: Token, sealed: &Arc<Sealed>) -> Result<Appended, AppendError> {
         let mut unknown: Option<String> = None;
-        for attempt in 0..OUTCOME_TRIES_MAX {
+        let until = Instant::now() + OUTCOME_WAIT_MAX;
+        for attempt in (0..OUTCOME_TRIES_MAX).take_while(|_| Instant::now() < until) {
             match self.states.journal.append(expected, Arc::clone(sealed)).await {
                 Err(AppendError::Unknown { reason }) => unknown = Some(reason),
                 // This try stored nothing. An earlier one may have.

@@ -130,6 +130,8 @@ struct Shared {
     live: watch::Sender<Live>,
     window: Semaphore,
     elsewhere: Cache<Uuid, Position>,
+    /// What was sent lately and did not come back yet by the consumer.
+    sent: Cache<Uuid, Arc<Sealed>>,
     deadline: Duration,
 }
 
@@ -154,6 +156,7 @@ impl JetStreamJournal {
             live: watch::Sender::new(Live { head: seen.position, closed: false }),
             window: Semaphore::new(WINDOW_MAX),
             elsewhere: Cache::new(ELSEWHERE_MAX),
+            sent: Cache::new(WINDOW_MAX),
             deadline: options.deadline,
         });
         let tail = tokio::spawn(tail::run(Arc::clone(&shared), seen));

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::commit::Sealed;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::Shared;
@@ -80,8 +80,17 @@ impl Shared {
             append.obstacle = "the log's servers are not connected".into();
             return None;
         }
-        let refusal = match self.wire.publish(append.expected, append.sealed).await {
+        self.sent.put_unless(append.id(), Arc::clone(append.sealed), |_| false);
+        let publishing = self.wire.publish(append.expected, append.sealed);
+        let answer = timeout_at(append.until, publishing).await;
+        let refusal = match answer.unwrap_or_else(|_| Err(Refusal::Lost("no answer came".into()))) {
             Ok(ack) if ack.duplicate => {
+                // Ours, whose answer was lost, or another of the same id.
+                if append.doubt.is_some()
+                    && let Ok(Judged::Settled(settled)) = self.read_back(append).await
+                {
+                    return Some(settled);
+                }
                 self.elsewhere.put_unless(append.id(), ack.position, |_| false);
                 return Some(Ok(Appended { position: ack.position, repeated: true }));
             }
@@ -100,16 +109,17 @@ impl Shared {
             Refusal::Full(reason) | Refusal::NotStored(reason) => append.obstacle = reason,
             Refusal::Lost(reason) => append.doubt = Some(reason),
         }
-        match self.read_back(append).await {
-            Ok(Judged::Settled(settled)) => Some(settled),
-            Ok(Judged::New) => None,
+        match timeout_at(append.until, self.read_back(append)).await {
+            Err(_) => None,
+            Ok(Ok(Judged::Settled(settled))) => Some(settled),
+            Ok(Ok(Judged::New)) => None,
             // It cannot be read. Whether an earlier try is stored stays open until the deadline.
-            Err(JournalError::Unavailable { reason }) => {
+            Ok(Err(JournalError::Unavailable { reason })) => {
                 append.obstacle = reason;
                 None
             }
-            Err(error) if append.doubt.is_none() => Some(Err(unreadable(error))),
-            Err(error) => Some(Err(AppendError::Unknown { reason: error.to_string() })),
+            Ok(Err(error)) if append.doubt.is_none() => Some(Err(unreadable(error))),
+            Ok(Err(error)) => Some(Err(AppendError::Unknown { reason: error.to_string() })),
         }
     }
 

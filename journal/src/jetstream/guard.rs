@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn what_is_not_proved_is_not_promised() {
         let all = [("one", true), ("two", true), ("three", true)];
-        let table: [(usize, &[(&str, bool)], Durability); 7] = [
+        type Row<'a> = (usize, &'a [(&'a str, bool)], Durability);
+        let table: [Row<'_>; 7] = [
             (1, &[], Durability::ProcessCrash),
             (3, &[], Durability::ProcessCrash),
             (1, &[("one", false)], Durability::ProcessCrash),

@@ -22,6 +22,9 @@ use crate::{Durability, JournalError};
 const READY_MAX: Duration = Duration::from_secs(30);
 /// The pause between tries.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How often a server shows that it lives; two that are missed end the connection. One that is frozen is left
+/// before an append's deadline.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest pause before another try to connect: a server that is back is found within it.
 const RECONNECT_PAUSE_MAX: Duration = Duration::from_millis(500);
 
@@ -128,6 +131,7 @@ async fn connect(
     let addresses = addresses.map_err(|error| failed(describe(&error)))?;
     let mut connecting = ConnectOptions::new()
         .name("cairn")
+        .ping_interval(PING_INTERVAL)
         .request_timeout(Some(ANSWER_MAX))
         .reconnect_delay_callback(|attempts| {
             let pause = Duration::from_millis(10 << attempts.min(6));

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
-use domain::commit::Hash;
+use domain::commit::{Hash, Sealed};
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, future};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info};
+use uuid::Uuid;
 
 use super::Shared;
 use super::wire::{BATCH_MAX, Stored, unavailable};
@@ -160,17 +161,23 @@ async fn consume(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
             let reason = format!("position {position} came after {}", seen.position);
             return Err(JournalError::Unavailable { reason });
         }
+        let id = message.headers.as_ref().and_then(|headers| headers.get("Nats-Msg-Id"));
+        let id = id.and_then(|id| Uuid::try_parse(id.as_str()).ok());
         let subject = message.subject.to_string();
         let bytes = message.payload.clone();
-        *seen = shared.saw(Stored { subject, position, bytes });
+        *seen = shared.saw(id, Stored { subject, position, bytes });
     }
 }
 
 impl Shared {
     /// Tells followers of a commit. One that is damaged they find themselves, when they read it.
-    fn saw(&self, stored: Stored) -> Seen {
+    fn saw(&self, id: Option<Uuid>, stored: Stored) -> Seen {
         let position = stored.position;
-        let hash = match stored.open() {
+        let opened = match id.and_then(|id| self.own(id, &stored.bytes)) {
+            Some(sealed) => Ok(Recorded { position, sealed }),
+            None => stored.open(),
+        };
+        let hash = match opened {
             Ok(recorded) => {
                 let hash = recorded.sealed.hash;
                 self.streams.add(&recorded);
@@ -184,6 +191,13 @@ impl Shared {
         };
         self.raise(position);
         Seen { position, hash }
+    }
+
+    /// What this process sent under an id, if it is what came back: it need not be read and checked again.
+    fn own(&self, id: Uuid, bytes: &[u8]) -> Option<Arc<Sealed>> {
+        let sealed = self.sent.get(&id)?;
+        self.sent.remove(&id);
+        (*sealed.bytes == *bytes).then_some(sealed)
     }
 
     /// The log holds this position at least.

@@ -10,7 +10,10 @@ use servers::nats::{Cluster, Nats, Options};
 use crate::place::{self, Place, runtime};
 
 fn refused(place: &Place) -> OpenError {
-    place.try_open().err().expect("it is refused")
+    match place.try_open() {
+        Ok(journal) => panic!("it is not refused: {}", journal.promise()),
+        Err(error) => error,
+    }
 }
 
 fn durability(journal: &JetStreamJournal) -> (Durability, String) {
