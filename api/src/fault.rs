@@ -95,7 +95,16 @@ impl From<Fault> for async_graphql::Error {
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self::internal(&error)
+        match &error {
+            StoreError::Unavailable { .. } | StoreError::Replaced => {
+                // Whose words these are is nobody's business outside.
+                tracing::warn!(%error, "the views cannot be read");
+                Self::unavailable("the views cannot be read now; try again")
+            }
+            StoreError::Fenced | StoreError::Shape | StoreError::Schema { .. } => {
+                Self::internal(&error)
+            }
+        }
     }
 }
 
@@ -107,10 +116,10 @@ impl From<serde_json::Error> for Fault {
 
 impl From<QueryError> for Fault {
     fn from(error: QueryError) -> Self {
-        match &error {
+        match error {
             QueryError::Future { .. } => Self::not_yet(error),
             QueryError::Cursor(_) => Self::bad_input(error),
-            QueryError::Store(_) => Self::internal(&error),
+            QueryError::Store(error) => error.into(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod commands;
 mod fleet;
 mod load;
+mod postgres;
 mod reconciles;
 mod replay;
 mod report;
@@ -35,6 +36,8 @@ enum Subject {
     Visible,
     /// Events a second from the log into empty views against inserting the same rows.
     Replay,
+    /// The views in PostgreSQL: kept up, rebuilt and asked.
+    Postgres,
     /// Looks at settled resources.
     Reconciles,
     /// A server: idle, then with ten thousand applications, then asked about them.
@@ -58,6 +61,7 @@ fn main() -> anyhow::Result<()> {
             Subject::Commands => runtime.block_on(commands::measure(&mut report, scale))?,
             Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
             Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,
+            Subject::Postgres => runtime.block_on(postgres::measure(&mut report, scale))?,
             Subject::Reconciles => runtime.block_on(reconciles::measure(&mut report, scale))?,
             Subject::Fleet => runtime.block_on(fleet::measure(&mut report, scale))?,
         }

@@ -21,6 +21,8 @@ use crate::time::Time;
 pub const EVENTS_MAX: usize = 64;
 /// The largest sealed commit in bytes: a quarter of JetStream's default message limit.
 pub const COMMIT_BYTES_MAX: usize = 256 * 1024;
+/// The schema of every event that this program writes and reads; older ones are lifted to it first.
+const SCHEMA: u32 = 1;
 /// `,"hash":"` + 64 hex digits + `"}`.
 const SEAL_LENGTH: usize = 9 + 64 + 2;
 
@@ -173,7 +175,7 @@ impl EventRecord {
         let (event_type, data) = inner.split_once("\":").ok_or_else(malformed)?;
         Ok(Self {
             event_type: event_type.to_owned(),
-            schema: 1,
+            schema: SCHEMA,
             data: RawValue::from_string(data.to_owned())?,
         })
     }
@@ -181,9 +183,15 @@ impl EventRecord {
     /// Decodes into the enum it was encoded from.
     ///
     /// # Errors
-    /// [`UnreadableEvent`] when the type is unknown or the data does not fit. A reader must stop, not skip.
+    /// [`UnreadableEvent`] when the type or the schema is unknown or the data does not fit. A reader must stop,
+    /// not skip.
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, UnreadableEvent> {
-        let json = format!("{{\"{}\":{}}}", self.event_type, self.data.get());
+        let json = if self.schema == SCHEMA {
+            format!("{{\"{}\":{}}}", self.event_type, self.data.get())
+        } else {
+            // The same words in another schema may mean something else.
+            String::from("\"of another schema\"")
+        };
         serde_json::from_str(&json).map_err(|source| UnreadableEvent {
             event_type: self.event_type.clone(),
             schema: self.schema,

@@ -21,6 +21,11 @@ pub struct Batch {
     pub(crate) edges: Vec<EdgeChange>,
     pub(crate) handles: Vec<Handle>,
     pub(crate) revisions: Vec<RevisionRow>,
+    pub(crate) memberships: Vec<Membership>,
+    /// Each stream once.
+    pub(crate) held: Vec<Held>,
+    /// A stream that leaves the quarantine.
+    pub(crate) released: Option<StreamId>,
 }
 
 impl Batch {
@@ -28,19 +33,17 @@ impl Batch {
     #[must_use]
     pub fn streams(&self) -> Vec<StreamId> {
         let current = self.versions.iter().filter(|row| row.to_position == OPEN);
-        current.map(|row| row.stream.clone()).collect()
+        let held = self.held.iter().map(|held| &held.stream);
+        let held = held.filter(|stream| {
+            !self.versions.iter().any(|row| row.to_position == OPEN && row.stream == **stream)
+        });
+        current.map(|row| &row.stream).chain(held).cloned().collect()
     }
 
-    /// The number of commits.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.versions.len()
-    }
-
-    /// Holds nothing.
+    /// Changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.versions.is_empty()
+        self.from == self.to && self.released.is_none()
     }
 }
 
@@ -82,7 +85,7 @@ pub(crate) enum EdgeChange {
 }
 
 /// `source` needs `output` of `target`; no output: it is enough that it is ready.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EdgeKey {
     pub(crate) source: String,
     pub(crate) target: String,
@@ -103,4 +106,26 @@ pub(crate) struct RevisionRow {
     pub(crate) stream: StreamId,
     pub(crate) number: i64,
     pub(crate) position: i64,
+}
+
+/// A stream is, or once was, of a deployment, an environment, an application or a class.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Membership {
+    pub(crate) grouping: &'static str,
+    pub(crate) value: String,
+    pub(crate) stream: StreamId,
+}
+
+/// Commits of a stream that cannot be folded.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) stream: StreamId,
+    /// The first of them.
+    pub(crate) position: i64,
+    /// The version of its first event.
+    pub(crate) version: i64,
+    pub(crate) time: i64,
+    pub(crate) reason: String,
+    /// How many.
+    pub(crate) commits: i64,
 }

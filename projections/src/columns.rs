@@ -61,6 +61,17 @@ pub struct PlanSummary {
 }
 
 impl Columns {
+    /// What the aggregate belongs to, by the name of the filter that asks for it.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let groups = [
+            ("deployment", &self.deployment),
+            ("environment", &self.environment),
+            ("application", &self.application),
+            ("class", &self.class),
+        ];
+        groups.into_iter().filter_map(|(grouping, value)| Some((grouping, value.as_deref()?)))
+    }
+
     pub(crate) fn of(stream: &StreamId, state: &State) -> Self {
         match state {
             State::Resource(resource) => of_resource(resource),

@@ -9,6 +9,8 @@
 mod activity;
 mod graph;
 mod list;
+mod occupied;
+mod quarantine;
 mod sql;
 mod why;
 
@@ -18,6 +20,7 @@ use journal::Position;
 pub use activity::{Activity, ActivityFilter, EventNote, Revision, Version};
 pub use graph::{Edge, Edges, NODES_MAX, Tree};
 pub use list::{Filter, Sort};
+pub(crate) use quarantine::is_held;
 pub use why::{CHAIN_MAX, RECENT_MAX, Why};
 
 use crate::state::State;
@@ -166,6 +169,19 @@ impl Views {
                 Ok(position(at.unwrap_or_default()))
             }
         }
+    }
+
+    /// The streams that commits after `from` and up to `to` are about, each once.
+    pub(crate) async fn streams_between(
+        &self,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<StreamId>, QueryError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT DISTINCT a.stream FROM activity a WHERE a.position > ").bind(from);
+        sql.push(" AND a.position <= ").bind(to);
+        let rows = self.select(sql.done()).await?;
+        Ok(rows.into_iter().map(|mut cells| stream(&mut cells)).collect::<Result<_, _>>()?)
     }
 
     async fn when(&self, as_of: Option<AsOf>) -> Result<When, QueryError> {

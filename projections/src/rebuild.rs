@@ -51,6 +51,7 @@ impl Views {
                 break;
             }
         }
+        next.ripen().await?;
         let _turn = self.turn().await;
         let at = catch_up(journal, &next).await?;
         next.promote().await?;

@@ -1,10 +1,25 @@
 //! The statements that write, in SQL that SQLite and PostgreSQL read alike. A number is first used in its order.
 
+/// Changes whenever the tables do: views of another schema are rebuilt, never migrated.
+pub(crate) const SCHEMA: i64 = 3;
+
 /// The tables, in the SQLite dialect: `INTEGER PRIMARY KEY` is the row id itself.
 pub(crate) const SCHEMA_SQLITE: &str = include_str!("sql/schema.sqlite.sql");
 
-pub(crate) const CLAIM: &str =
-    "UPDATE checkpoint SET epoch = epoch + 1 WHERE name = 'views' RETURNING pos, epoch";
+/// The tables, in the PostgreSQL dialect, with the indexes that writing needs.
+pub(crate) const SCHEMA_POSTGRES: &str = include_str!("sql/schema.postgres.sql");
+
+/// The other indexes, in the PostgreSQL dialect.
+pub(crate) const INDEXES_POSTGRES: &str = include_str!("sql/indexes.postgres.sql");
+
+pub(crate) const CLAIM: &str = "UPDATE checkpoint SET epoch = epoch + 1, stopped = NULL WHERE name = 'views' \
+     RETURNING pos, epoch";
+
+pub(crate) const CHECKPOINT: &str =
+    "SELECT pos, epoch, stopped FROM checkpoint WHERE name = 'views'";
+
+pub(crate) const STOP: &str =
+    "UPDATE checkpoint SET stopped = $1 WHERE name = 'views' AND epoch = $2";
 
 pub(crate) const MOVE_CHECKPOINT: &str =
     "UPDATE checkpoint SET pos = $1 WHERE name = 'views' AND pos = $2 AND epoch = $3";
@@ -32,3 +47,12 @@ pub(crate) const INSERT_HANDLE: &str = "INSERT INTO handles (handle, stream, sin
 
 pub(crate) const INSERT_REVISION: &str = "INSERT INTO revisions (stream, number, position) VALUES ($1, $2, $3) \
      ON CONFLICT (stream, number) DO NOTHING";
+
+pub(crate) const INSERT_MEMBERSHIP: &str = "INSERT INTO memberships (tenant, grouping, value, stream) \
+     VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, grouping, value, stream) DO NOTHING";
+
+pub(crate) const HOLD: &str = "INSERT INTO quarantine (stream, position, version, time, reason, commits) \
+     VALUES ($1, $2, $3, $4, $5, $6) \
+     ON CONFLICT (stream) DO UPDATE SET commits = quarantine.commits + excluded.commits";
+
+pub(crate) const RELEASE: &str = "DELETE FROM quarantine WHERE stream = $1";

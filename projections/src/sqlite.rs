@@ -23,8 +23,6 @@ use self::folder::Folder;
 use crate::batch::Batch;
 use crate::store::{Cells, Checkpoint, Statement, StoreError, ViewStore};
 
-/// Changes whenever the tables do: views of another schema are rebuilt, never migrated.
-const SCHEMA: i64 = 2;
 /// The most connections that read at once. A read takes some 20 µs; more would only wait for a core.
 const READERS_MAX: usize = 8;
 /// The page cache of the writer in KiB: the inner nodes of every index of some 100,000 resources.
@@ -104,6 +102,10 @@ impl ViewStore for SqliteViews {
 
     fn apply(&self, epoch: i64, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
         async move { self.writing(|connection| write::apply(connection, epoch, &batch)) }.boxed()
+    }
+
+    fn stop<'a>(&'a self, epoch: i64, reason: &'a str) -> BoxFuture<'a, Result<(), StoreError>> {
+        async move { self.writing(|connection| write::stop(connection, epoch, reason)) }.boxed()
     }
 
     /// Reads at once, on the caller's thread: a hop to another one costs more than most reads.

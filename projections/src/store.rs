@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use domain::StreamId;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, ready};
+use futures::stream::{self, BoxStream, StreamExt as _};
 
 use crate::batch::Batch;
+use crate::queries;
 
 /// Where the views of one log are kept. May be deleted at any moment: the log is the truth.
 ///
@@ -30,6 +34,51 @@ pub trait ViewStore: Send + Sync + 'static {
         statements: &'a [Statement],
     ) -> BoxFuture<'a, Result<Vec<Vec<Cells>>, StoreError>>;
 
+    /// Reads back what the next commits of these streams continue.
+    fn recall<'a>(
+        &'a self,
+        streams: &'a [StreamId],
+    ) -> BoxFuture<'a, Result<Recalled, StoreError>> {
+        async move {
+            let statements: Vec<_> = streams
+                .iter()
+                .map(queries::current_doc)
+                .chain(streams.iter().map(queries::is_held))
+                .collect();
+            let mut answers = self.select(&statements).await?.into_iter();
+            let mut recalled = Recalled::default();
+            for (stream, rows) in streams.iter().zip(answers.by_ref()) {
+                let rows = rows.into_iter().map(|mut row| Current::read(stream.clone(), &mut row));
+                recalled.rows.extend(rows.collect::<Result<Vec<_>, _>>()?);
+            }
+            let held = streams.iter().zip(answers).filter(|(_, rows)| !rows.is_empty());
+            recalled.held = held.map(|(stream, _)| stream.clone()).collect();
+            Ok(recalled)
+        }
+        .boxed()
+    }
+
+    /// Tells whoever reads these views in another process why nobody moves them on.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another runner claimed the store since.
+    fn stop<'a>(&'a self, epoch: i64, reason: &'a str) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Gives an item whenever the views may have moved; it carries nothing, and may be missed. Never ends.
+    fn wakeups(&self) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
+
+    /// The store that counts in place of this one, if another process has rebuilt the views.
+    fn successor(&self) -> BoxFuture<'_, Result<Option<Arc<dyn ViewStore>>, StoreError>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// Almost everything is there: makes it as fast to read as it will have to be. While it can wait.
+    fn ripen(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        ready(Ok(())).boxed()
+    }
+
     /// Makes an empty store beside this one, to rebuild into.
     fn beside(&self) -> BoxFuture<'_, Result<Arc<dyn ViewStore>, StoreError>>;
 
@@ -38,12 +87,44 @@ pub trait ViewStore: Send + Sync + 'static {
 }
 
 /// How far the views are, and who may move them on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The position of the last commit that the views show; 0 for none.
     pub position: i64,
     /// Counts the runners so far.
     pub epoch: i64,
+    /// Why the last runner stopped, if it had to.
+    pub stopped: Option<String>,
+}
+
+/// What the next commits of some streams continue.
+#[derive(Debug, Default)]
+pub struct Recalled {
+    /// The last row of each stream that has one.
+    pub rows: Vec<Current>,
+    /// Those that are in quarantine.
+    pub held: Vec<StreamId>,
+}
+
+/// The last row of a stream.
+#[derive(Debug)]
+pub struct Current {
+    /// Which stream.
+    pub stream: StreamId,
+    /// The commit that led to it.
+    pub from_position: i64,
+    /// The version of its last event.
+    pub version: u64,
+    /// The state.
+    pub doc: String,
+}
+
+impl Current {
+    pub(crate) fn read(stream: StreamId, cells: &mut Cells) -> Result<Self, StoreError> {
+        let (from_position, version) = (cells.int()?, cells.int()?);
+        let version = u64::try_from(version).unwrap_or_default();
+        Ok(Self { stream, from_position, version, doc: cells.text()? })
+    }
 }
 
 /// One query: text with `$1 … $n`, first used in that order, and their values.
@@ -139,6 +220,9 @@ pub enum StoreError {
     /// Stop: another runner writes these views now.
     #[error("another runner took over the views")]
     Fenced,
+    /// Ask again: another process rebuilt the views, and these are gone.
+    #[error("the views were rebuilt by another process")]
+    Replaced,
     /// A row is not of the shape that this program writes. Rebuild the views.
     #[error("a view row has another shape than this program writes: rebuild the views")]
     Shape,

@@ -8,11 +8,15 @@ use domain::StreamId;
 use journal::Position;
 use tokio::sync::{broadcast, watch};
 
+use crate::postgres::{self, PostgresViews};
 use crate::sqlite::SqliteViews;
 use crate::store::{Cells, Statement, StoreError, ViewStore};
 
 /// Batches that a slow subscriber may be behind before it is told to read again: some seconds at full speed.
 const CHANGES_MAX: usize = 1_024;
+
+/// How often a question is asked when the views are replaced under it: rebuilds do not come that fast.
+const ASKED_MAX: u32 = 3;
 
 /// The views of one log. Clones share them.
 #[derive(Clone)]
@@ -43,6 +47,11 @@ pub enum Health {
     Idle,
     /// They do.
     Following,
+    /// They do not for now: the log or the store cannot be used, and is tried again and again.
+    Retrying {
+        /// Why.
+        reason: String,
+    },
     /// They do not, and will not until somebody acts.
     Stopped {
         /// Why, with the stream and the position where there is one.
@@ -87,6 +96,14 @@ impl Views {
     /// When the files cannot be used.
     pub async fn open_sqlite(folder: &Path) -> Result<Self, StoreError> {
         Self::open(Arc::new(SqliteViews::open(folder)?)).await
+    }
+
+    /// Opens views in PostgreSQL, made if they do not exist: `postgres://user:password@host/database`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn open_postgres(url: &str) -> Result<Self, StoreError> {
+        Self::open(Arc::new(PostgresViews::open(url, postgres::NAMESPACE).await?)).await
     }
 
     /// Shows what is in a store.
@@ -137,7 +154,9 @@ impl Views {
         match health {
             _ if at >= wanted => Ok(()),
             Health::Stopped { reason } => Err(NotThere::Stopped { at, reason }),
-            Health::Idle | Health::Following => Err(NotThere::Behind { wanted, at }),
+            Health::Idle | Health::Following | Health::Retrying { .. } => {
+                Err(NotThere::Behind { wanted, at })
+            }
         }
     }
 
@@ -161,18 +180,50 @@ impl Views {
         self.0.rebuilding.try_lock().ok()
     }
 
+    /// Goes over to the store that counts in place of `before`, if another process has rebuilt the views; tells
+    /// whether there is one.
+    pub(crate) async fn succeed(&self, before: &Arc<dyn ViewStore>) -> Result<bool, StoreError> {
+        if !Arc::ptr_eq(before, &self.store()) {
+            return Ok(true);
+        }
+        let Some(successor) = before.successor().await? else { return Ok(false) };
+        let mut store = self.0.store.write().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(before, &store) {
+            *store = successor;
+        }
+        Ok(true)
+    }
+
     pub(crate) fn publish(&self, at: i64, streams: Vec<StreamId>) {
         let position = position(at);
         self.0.status.send_if_modified(|status| {
-            let moved = position > status.position || status.health != Health::Following;
-            status.position = status.position.max(position);
-            status.health = Health::Following;
+            let moved = position != status.position || status.health != Health::Following;
+            *status = Status { position, health: Health::Following };
             moved
         });
         if !streams.is_empty() {
-            // Nobody may be listening.
-            let _ = self.0.changes.send(Arc::new(Changes { position, streams }));
+            self.tell(position, streams);
         }
+    }
+
+    /// Tells those who listen what changed.
+    pub(crate) fn tell(&self, position: Position, streams: Vec<StreamId>) {
+        // Nobody may be listening.
+        let _ = self.0.changes.send(Arc::new(Changes { position, streams }));
+    }
+
+    /// Shows what a runner in another process has come to.
+    pub(crate) fn observe(&self, position: Position, health: Health) {
+        let observed = Status { position, health };
+        self.0.status.send_if_modified(|status| {
+            let moved = *status != observed;
+            *status = observed;
+            moved
+        });
+    }
+
+    pub(crate) fn retrying(&self, reason: String) {
+        self.0.status.send_modify(|status| status.health = Health::Retrying { reason });
     }
 
     pub(crate) fn stop(&self, reason: String) {
@@ -184,8 +235,23 @@ impl Views {
     }
 
     pub(crate) async fn select(&self, statement: Statement) -> Result<Vec<Cells>, StoreError> {
-        let mut answers = self.store().select(std::slice::from_ref(&statement)).await?;
+        let mut answers = self.select_all(std::slice::from_ref(&statement)).await?;
         answers.pop().ok_or(StoreError::Shape)
+    }
+
+    /// Answers on one snapshot. When the views were replaced under the question it is asked of the new ones.
+    pub(crate) async fn select_all(
+        &self,
+        statements: &[Statement],
+    ) -> Result<Vec<Vec<Cells>>, StoreError> {
+        for _ in 1..ASKED_MAX {
+            let store = self.store();
+            match store.select(statements).await {
+                Err(StoreError::Replaced) if self.succeed(&store).await? => {}
+                answered => return answered,
+            }
+        }
+        self.store().select(statements).await
     }
 }
 

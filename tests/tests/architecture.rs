@@ -39,6 +39,7 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("kube-*", &["cairn-kubernetes"]),
     ("k8s-openapi", &["cairn-kubernetes"]),
     ("rusqlite", &["cairn-journal", "cairn-projections", "cairn-tests", "cairn-bench"]),
+    ("tokio-postgres*", &["cairn-projections", "cairn-bench"]),
     ("async-graphql*", &["cairn-api"]),
     ("clap", &["cairn-cli", "cairn-bench"]),
     ("anyhow", &["cairn-cli", "cairn-tests", "cairn-bench"]),

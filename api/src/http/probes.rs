@@ -40,6 +40,10 @@ pub(super) async fn readyz(
             Err(reason) => _ = writeln!(text, "[-] {name} failed: {reason}"),
         }
     }
+    // The others go on, so this is told and no reason to send requests elsewhere.
+    if let Ok(count @ 1..) = served.plane.views.quarantined_total().await {
+        _ = writeln!(text, "[!] quarantine: {count} streams are not shown to their end");
+    }
     text += if ready { "ok\n" } else { "not ready\n" };
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text).into_response()
 }
@@ -56,7 +60,7 @@ async fn checks(served: &Served) -> Vec<Check> {
     let head = plane.executor.journal().head().await;
     let status = plane.views.status().borrow().clone();
     let views = match (&status.health, &head) {
-        (Health::Stopped { reason }, _) => Err(reason.clone()),
+        (Health::Stopped { reason } | Health::Retrying { reason }, _) => Err(reason.clone()),
         (Health::Idle, _) => Err("nobody moves the views on".to_owned()),
         (Health::Following, Ok(head)) => {
             let lag = head.get().saturating_sub(status.position.get());
@@ -87,6 +91,10 @@ pub(super) async fn metrics(State(served): State<Arc<Served>>) -> Response {
         );
         let lag = head.get().saturating_sub(views);
         gauge(&mut text, "cairn_projection_lag", "Commits that the views are behind the log.", lag);
+    }
+    if let Ok(count) = plane.views.quarantined_total().await {
+        let help = "Streams that the views do not show to their end.";
+        gauge(&mut text, "cairn_projection_quarantined", help, count);
     }
     gauge(&mut text, "cairn_projection_position", "Position that the views show.", views);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()

@@ -10,7 +10,7 @@ use filters::{ActivityFilter, ResourceFilter};
 
 use super::types::{
     Activity, Application, Class, Connection, Deployment, Environment, Moment, Paging, Plan,
-    Position, Resource, Version, Why,
+    Position, Quarantined, Resource, Version, Why,
 };
 use super::{plane, settle, shown};
 use crate::fault::Fault;
@@ -287,6 +287,27 @@ impl Query {
                 let page =
                     plane.views.history(&stream, paging.after.as_deref(), paging.limit).await?;
                 Connection::of(page, |row| Ok(Version::of(row))).map(Some)
+            })
+            .await,
+        )
+    }
+
+    /// What is not shown to its end, because the log says of it what this version does not understand.
+    #[graphql(complexity = "10 + usize::try_from(first).unwrap_or_default() * child_complexity")]
+    async fn quarantine(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many, 1 to 100.")] first: i32,
+        #[graphql(desc = "After this cursor.")] after: Option<String>,
+    ) -> Shown<Connection<Quarantined>> {
+        let plane = plane(ctx);
+        shown(
+            settled(ctx, None, async {
+                let paging = Paging::of(first, after)?;
+                let views = &plane.views;
+                let page =
+                    views.quarantine(&plane.tenant, paging.after.as_deref(), paging.limit).await?;
+                Connection::of(page, |row| Ok(Quarantined::of(row))).map(Some)
             })
             .await,
         )

@@ -159,7 +159,7 @@ impl Views {
         if let Some(after) = after {
             sql.push(" AND a.position < ").bind(before(after)?);
         }
-        sql.push(" ORDER BY a.position DESC LIMIT ").bind(i64::from(limit) + 1);
+        sql.push(" ORDER BY a.position DESC").limit(limit);
         let rows = self.select(sql.done()).await?;
         let rows = rows.into_iter().map(|mut cells| Activity::read(&mut cells));
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -197,7 +197,7 @@ impl Views {
         if let Some(after) = after {
             sql.push(" AND v.from_position < ").bind(before(after)?);
         }
-        sql.push(" ORDER BY v.from_position DESC LIMIT ").bind(i64::from(limit) + 1);
+        sql.push(" ORDER BY v.from_position DESC").limit(limit);
         let rows = self.select(sql.done()).await?;
         let read = |mut cells: Cells| {
             let activity = Activity::read(&mut cells)?;
@@ -225,7 +225,7 @@ impl Views {
         if let Some(after) = after {
             sql.push(" AND r.number < ").bind(before(after)?);
         }
-        sql.push(" ORDER BY r.number DESC LIMIT ").bind(i64::from(limit) + 1);
+        sql.push(" ORDER BY r.number DESC").limit(limit);
         let rows = self.select(sql.done()).await?;
         let read = |mut cells: Cells| {
             let activity = Activity::read(&mut cells)?;
@@ -243,10 +243,10 @@ fn restrict(sql: &mut Sql, filter: &ActivityFilter) {
         sql.bind(stream.to_string()).push(")");
     }
     if let Some(deployment) = &filter.deployment {
-        sql.push(" AND a.position IN (SELECT w.from_position FROM versions v ");
-        sql.push("JOIN versions w ON w.stream = v.stream WHERE v.tenant = ");
-        sql.bind(filter.tenant.as_str()).push(" AND v.deployment = ").bind(deployment.as_str());
-        sql.push(" AND v.to_position = 9223372036854775807)");
+        sql.push(" AND a.position IN (SELECT v.from_position FROM memberships m ");
+        sql.push("JOIN versions v ON v.stream = m.stream WHERE m.tenant = ");
+        sql.bind(filter.tenant.as_str()).push(" AND m.grouping = 'deployment' AND m.value = ");
+        sql.bind(deployment.as_str()).push(")");
     }
     if let Some(actor) = &filter.actor {
         sql.push(" AND a.actor = ").bind(actor.as_str());

@@ -60,7 +60,7 @@ impl Views {
             sql.done()
         };
         let statements = [one_way("source"), one_way("target")];
-        let mut answers = self.store().select(&statements).await?.into_iter();
+        let mut answers = self.select_all(&statements).await?.into_iter();
         let needs = read_edges(answers.next().unwrap_or_default())?;
         let needed_by = read_edges(answers.next().unwrap_or_default())?;
         Ok(Edges { needs, needed_by })
@@ -84,7 +84,7 @@ impl Views {
             nodes(tenant, deployment, when),
             edges_within(tenant, deployment, when),
         ];
-        let mut answers = self.store().select(&statements).await?.into_iter();
+        let mut answers = self.select_all(&statements).await?.into_iter();
         let mut rows = || {
             let rows = answers.next().unwrap_or_default().into_iter();
             rows.map(|mut cells| Row::read(&mut cells)).collect::<Result<Vec<_>, _>>()
@@ -105,12 +105,12 @@ fn row_of(stream: &StreamId, when: When) -> Statement {
 
 /// The deployment's resources, then whatever they need, and so on; `UNION` ends at what is known already.
 fn members(sql: &mut Sql, tenant: &Tenant, deployment: &Name, when: When) {
-    sql.push(
-        "WITH RECURSIVE members(stream) AS (SELECT v.stream FROM versions v WHERE v.tenant = ",
-    );
-    sql.bind(tenant.as_str()).push(" AND v.deployment = ").bind(deployment.as_str());
-    // The sum keeps the planner from taking the index of all resources for the few of a deployment.
-    sql.push(" AND v.resource + 0 = 1 AND v.phase <> 'gone' AND ").covers("v", when);
+    sql.push("WITH RECURSIVE members(stream) AS (SELECT v.stream ");
+    sql.push("FROM memberships g CROSS JOIN versions v WHERE g.tenant = ").bind(tenant.as_str());
+    sql.push(" AND g.grouping = 'deployment' AND g.value = ").bind(deployment.as_str());
+    sql.push(" AND v.from_position = ").last_of("g", when);
+    sql.push(" AND v.deployment = ").bind(deployment.as_str());
+    sql.push(" AND v.resource = 1 AND v.phase <> 'gone'");
     sql.push(" UNION SELECT e.target FROM members m JOIN edges e ON e.source = m.stream WHERE ");
     sql.covers("e", when).push(") ");
 }
@@ -119,14 +119,10 @@ fn nodes(tenant: &Tenant, deployment: &Name, when: When) -> Statement {
     let mut sql = Sql::new();
     members(&mut sql, tenant, deployment, when);
     sql.push("SELECT ").push(COLUMNS).push(", v.doc FROM members m JOIN versions v ON ");
-    // The last row of the stream by its index; the other rows of a long history are not touched.
-    sql.push(
-        "v.from_position = (SELECT MAX(w.from_position) FROM versions w WHERE w.stream = m.stream",
-    );
-    if let When::At(at) = when {
-        sql.push(" AND w.from_position <= ").bind(at);
-    }
-    sql.push(") ORDER BY v.stream LIMIT ").bind(i64::from(NODES_MAX));
+    sql.push("v.from_position = ")
+        .last_of("m", when)
+        .push(" ORDER BY v.stream")
+        .limit(NODES_MAX - 1);
     sql.done()
 }
 
@@ -152,24 +148,36 @@ fn read_edges(rows: Vec<Cells>) -> Result<Vec<Edge>, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::{Explainer, sqlite};
+
+    fn trees() -> Vec<Statement> {
+        let (tenant, deployment) = ("acme".parse().unwrap(), "dev_shop".parse().unwrap());
+        let moments = [When::Now, When::At(7)].into_iter();
+        moments
+            .flat_map(|when| {
+                [nodes(&tenant, &deployment, when), edges_within(&tenant, &deployment, when)]
+            })
+            .collect()
+    }
 
     #[test]
-    fn a_tree_is_found_by_indexes_alone() {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::sql::SCHEMA_SQLITE).unwrap();
-        let (tenant, deployment) = ("acme".parse().unwrap(), "dev_shop".parse().unwrap());
-        for statement in
-            [nodes(&tenant, &deployment, When::Now), edges_within(&tenant, &deployment, When::Now)]
-        {
-            let mut explain =
-                connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.text)).unwrap();
-            let lines = explain
-                .query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3))
-                .unwrap();
-            let scans = lines
-                .map(Result::unwrap)
-                .filter(|line: &String| line.starts_with("SCAN") && line != "SCAN m");
-            assert_eq!(scans.collect::<Vec<_>>(), Vec::<String>::new());
+    fn a_tree_is_found_by_indexes_alone_in_sqlite() {
+        for statement in trees() {
+            let plan = sqlite(&statement);
+            let scans =
+                plan.split("; ").filter(|line| line.starts_with("SCAN") && *line != "SCAN m");
+            assert_eq!(scans.collect::<Vec<_>>(), Vec::<&str>::new());
+        }
+    }
+
+    #[test]
+    fn a_tree_is_found_by_indexes_alone_in_postgres() {
+        for explainer in [Explainer::new(false), Explainer::new(true)] {
+            for statement in trees() {
+                let plan = explainer.plan(&statement);
+                assert!(plan.contains("using memberships_pkey"), "{plan}");
+                assert!(!plan.contains("Seq Scan"), "{plan}");
+            }
         }
     }
 }

@@ -55,6 +55,17 @@ impl Filter {
         let unwell = ["working", "blocked", "failing", "paused", "deleting"];
         self.ready == Some(false) || self.phase.as_deref().is_some_and(|p| unwell.contains(&p))
     }
+
+    /// What is asked for by what it belongs to, the narrowest first.
+    fn group(&self) -> Option<(&'static str, &str)> {
+        let groups = [
+            ("deployment", &self.deployment),
+            ("application", &self.application),
+            ("class", &self.class),
+            ("environment", &self.environment),
+        ];
+        groups.into_iter().find_map(|(grouping, value)| Some((grouping, value.as_deref()?)))
+    }
 }
 
 /// The order of a list.
@@ -104,6 +115,36 @@ fn key(sort: Sort, cursor: &str) -> Result<Value, QueryError> {
     }
 }
 
+/// Where the streams of a list come from, in the order in which they are looked at.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// The rows themselves.
+    Rows,
+    /// Every stream that there is, from its open row; the row of the past is looked up for each.
+    Streams,
+    /// The streams that belong to a group, or once did; the row of the moment is looked up for each.
+    Group(&'static str, &'a str),
+}
+
+impl<'a> Source<'a> {
+    fn of(filter: &'a Filter, sort: Sort, when: When) -> Self {
+        match (filter.group(), when, sort) {
+            (Some((grouping, value)), _, _) => Self::Group(grouping, value),
+            (None, When::At(_), Sort::Name) => Self::Streams,
+            (None, When::At(_), Sort::Updated) | (None, When::Now, _) => Self::Rows,
+        }
+    }
+
+    /// Whose `tenant`, `stream` and `kind` are looked at first.
+    const fn alias(self) -> &'static str {
+        match self {
+            Self::Rows => "v",
+            Self::Streams => "s",
+            Self::Group(..) => "g",
+        }
+    }
+}
+
 fn statement(
     filter: &Filter,
     sort: Sort,
@@ -111,55 +152,67 @@ fn statement(
     limit: u32,
     when: When,
 ) -> Statement {
-    // The few that are unwell or of one deployment are found by their index, then sorted.
-    let few = filter.is_unwell() || filter.deployment.is_some();
-    let (beyond, order) = match sort {
-        Sort::Name => (" AND v.stream > ", " ORDER BY v.stream"),
-        Sort::Updated if few => {
-            (" AND v.from_position + 0 < ", " ORDER BY v.from_position + 0 DESC")
-        }
-        Sort::Updated => (" AND v.from_position < ", " ORDER BY v.from_position DESC"),
+    let source = Source::of(filter, sort, when);
+    // The few that are unwell or of one group are found by their index, then sorted.
+    let few = match source {
+        Source::Rows => filter.is_unwell() && matches!(when, When::Now),
+        Source::Streams | Source::Group(..) => true,
     };
     let mut sql = Sql::new();
-    sql.push("SELECT ").push(COLUMNS).push(", COALESCE(v.summary, v.doc) FROM versions v WHERE ");
-    sql.covers("v", when);
-    restrict(&mut sql, filter, when);
+    sql.push("SELECT ").push(COLUMNS).push(", COALESCE(v.summary, v.doc) FROM ");
+    from(&mut sql, source, when);
+    restrict(&mut sql, filter, sort, source);
+    let (alias, positions) =
+        (source.alias(), if few { "v.from_position + 0" } else { "v.from_position" });
     if let Some(after) = after {
-        sql.push(beyond).bind(after);
+        match sort {
+            Sort::Name => sql.push(" AND ").push(alias).push(".stream > "),
+            Sort::Updated => sql.push(" AND ").push(positions).push(" < "),
+        };
+        sql.bind(after);
     }
-    sql.push(order).push(" LIMIT ").bind(i64::from(limit) + 1);
+    match sort {
+        Sort::Name => sql.push(" ORDER BY ").push(alias).push(".stream"),
+        Sort::Updated => sql.push(" ORDER BY ").push(positions).push(" DESC"),
+    };
+    sql.limit(limit);
     sql.done()
 }
 
-fn restrict(sql: &mut Sql, filter: &Filter, when: When) {
-    sql.push(" AND v.tenant = ").bind(filter.tenant.as_str());
+/// The tables, and the rows of the moment in them. A cross join is followed in the order in which it is written.
+fn from(sql: &mut Sql, source: Source<'_>, when: When) {
+    match source {
+        Source::Rows => sql.push("versions v WHERE ").covers("v", when),
+        Source::Streams => {
+            sql.push("versions s CROSS JOIN versions v WHERE ").covers("s", When::Now);
+            sql.push(" AND v.from_position = ").last_of("s", when)
+        }
+        Source::Group(grouping, value) => {
+            sql.push("memberships g CROSS JOIN versions v WHERE g.grouping = '").push(grouping);
+            sql.push("' AND g.value = ").bind(value);
+            sql.push(" AND v.from_position = ").last_of("g", when)
+        }
+    };
+}
+
+fn restrict(sql: &mut Sql, filter: &Filter, sort: Sort, source: Source<'_>) {
+    let alias = source.alias();
+    sql.push(" AND ").push(alias).push(".tenant = ").bind(filter.tenant.as_str());
+    // A membership does not say whether its stream is a resource's.
+    let resource = match source {
+        Source::Rows => " AND v.resource = ",
+        Source::Streams => " AND s.resource = ",
+        Source::Group(..) => " AND v.resource = ",
+    };
     let is_resource = |kind: &String| KindName::parse(kind).is_some();
     if filter.kinds.iter().all(is_resource) {
-        // The sum keeps the planner from taking the index of all resources for the few of a deployment.
-        let of_few = filter.deployment.is_some();
-        sql.push(if of_few { " AND v.resource + 0 = 1" } else { " AND v.resource = 1" });
+        sql.push(resource).push("1");
     } else if !filter.kinds.iter().any(is_resource) {
-        sql.push(" AND v.resource = 0");
+        sql.push(resource).push("0");
     }
-    let prefix = filter.name_prefix.as_deref().unwrap_or_default();
-    match filter.kinds.as_slice() {
-        [kind] => {
-            // A kind is a range of streams: the index that gives the order gives the filter too.
-            let from = format!("ev.{}.{kind}.{prefix}", filter.tenant);
-            sql.push(" AND v.kind = ").bind(kind.as_str());
-            sql.push(" AND v.stream >= ").bind(from.as_str());
-            sql.push(" AND v.stream < ").bind(format!("{from}~"));
-        }
-        kinds => {
-            if !kinds.is_empty() {
-                sql.push(" AND v.kind IN ").bind_list(kinds);
-            }
-            if !prefix.is_empty() {
-                sql.push(" AND v.name >= ").bind(prefix);
-                sql.push(" AND v.name < ").bind(format!("{prefix}~"));
-            }
-        }
-    }
+    // What changed last is found by the index of that alone.
+    let ranged = sort == Sort::Name || !matches!(source, Source::Rows) || filter.is_unwell();
+    names(sql, filter, alias, ranged);
     let columns = [
         (" AND v.deployment = ", &filter.deployment),
         (" AND v.environment = ", &filter.environment),
@@ -181,56 +234,122 @@ fn restrict(sql: &mut Sql, filter: &Filter, when: When) {
     if !filter.include_gone {
         sql.push(" AND v.phase <> 'gone' AND v.phase NOT IN ('removed', 'withdrawn', 'deleted')");
     }
-    if matches!(when, When::At(_)) {
-        // No partial index covers the past: the range of the tenant's streams does.
-        sql.push(" AND v.stream >= ").bind(format!("ev.{}.", filter.tenant));
-        sql.push(" AND v.stream < ").bind(format!("ev.{}/", filter.tenant));
+}
+
+/// Kinds and names.
+fn names(sql: &mut Sql, filter: &Filter, alias: &str, ranged: bool) {
+    let prefix = filter.name_prefix.as_deref().unwrap_or_default();
+    match filter.kinds.as_slice() {
+        [kind] if ranged => {
+            // A kind is a range of streams: the index that gives the order gives the filter too.
+            let from = format!("ev.{}.{kind}.{prefix}", filter.tenant);
+            sql.push(" AND v.kind = ").bind(kind.as_str());
+            sql.push(" AND ").push(alias).push(".stream >= ").bind(from.as_str());
+            sql.push(" AND ").push(alias).push(".stream < ").bind(format!("{from}~"));
+        }
+        kinds => {
+            if !kinds.is_empty() {
+                sql.push(" AND v.kind IN ").bind_list(kinds);
+            }
+            if !prefix.is_empty() {
+                sql.push(" AND v.name >= ").bind(prefix);
+                sql.push(" AND v.name < ").bind(format!("{prefix}~"));
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::explain::{Explainer, sqlite};
 
-    /// How SQLite goes about it.
-    fn plan_of(filter: &Filter, sort: Sort) -> String {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection.execute_batch(crate::sql::SCHEMA_SQLITE).unwrap();
-        let after = Some(match sort {
-            Sort::Name => Value::from("ev.acme.bucket.a"),
-            Sort::Updated => Value::from(7),
-        });
-        let statement = statement(filter, sort, after, 50, When::Now);
-        let mut explain =
-            connection.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.text)).unwrap();
-        let lines = explain
-            .query_map(rusqlite::params_from_iter(&statement.values), |row| row.get(3))
-            .unwrap();
-        lines.map(Result::unwrap).collect::<Vec<String>>().join("; ")
-    }
-
-    #[test]
-    fn every_list_follows_an_index_in_its_order() {
+    /// What a list is, the index that it begins with in either store, and whether it has to be sorted.
+    fn lists() -> Vec<(Statement, &'static str, bool)> {
         let all = Filter::of("acme".parse().unwrap(), &[]);
         let one = Filter::of("acme".parse().unwrap(), &["bucket"]);
         let own = Filter { deployment: Some("dev_shop".into()), ..all.clone() };
+        let environment = Filter { environment: Some("dev".into()), ..all.clone() };
+        let application = Filter { application: Some("shop".into()), ..one.clone() };
+        let class = Filter { class: Some("bucket_c1".into()), ..all.clone() };
         let unready = Filter { ready: Some(false), ..all.clone() };
         let failing = Filter { phase: Some("failing".into()), ..all.clone() };
-        for (filter, sort, index) in [
-            (&all, Sort::Name, "versions_by_name"),
-            (&one, Sort::Name, "versions_by_name"),
-            (&all, Sort::Updated, "versions_by_update"),
-            (&own, Sort::Name, "versions_by_deployment"),
-            (&unready, Sort::Name, "versions_unready"),
-            (&failing, Sort::Name, "versions_unready"),
-            (&failing, Sort::Updated, "versions_unready"),
-            (&own, Sort::Updated, "versions_by_deployment"),
+        let mut lists = Vec::new();
+        for (filter, sort, when, index) in [
+            (&all, Sort::Name, When::Now, "versions_by_name"),
+            (&one, Sort::Name, When::Now, "versions_by_name"),
+            (&all, Sort::Updated, When::Now, "versions_by_update"),
+            (&one, Sort::Updated, When::Now, "versions_by_update"),
+            (&own, Sort::Name, When::Now, "memberships_pkey"),
+            (&own, Sort::Updated, When::Now, "memberships_pkey"),
+            (&environment, Sort::Name, When::Now, "memberships_pkey"),
+            (&environment, Sort::Updated, When::Now, "memberships_pkey"),
+            (&application, Sort::Name, When::Now, "memberships_pkey"),
+            (&class, Sort::Name, When::Now, "memberships_pkey"),
+            (&unready, Sort::Name, When::Now, "versions_unready"),
+            (&failing, Sort::Name, When::Now, "versions_unready"),
+            (&failing, Sort::Updated, When::Now, "versions_unready"),
+            (&all, Sort::Name, When::At(7), "versions_by_name"),
+            (&one, Sort::Name, When::At(7), "versions_by_name"),
+            (&unready, Sort::Name, When::At(7), "versions_by_name"),
+            (&all, Sort::Updated, When::At(7), "versions_pkey"),
+            (&one, Sort::Updated, When::At(7), "versions_pkey"),
+            (&own, Sort::Name, When::At(7), "memberships_pkey"),
+            (&environment, Sort::Name, When::At(7), "memberships_pkey"),
+            (&application, Sort::Updated, When::At(7), "memberships_pkey"),
+            (&class, Sort::Name, When::At(7), "memberships_pkey"),
         ] {
-            let plan = plan_of(filter, sort);
-            assert!(plan.contains(&format!("USING INDEX {index} ")), "{filter:?} {sort:?}: {plan}");
-            let few = index == "versions_unready" || index == "versions_by_deployment";
-            let sorts = plan.contains("TEMP B-TREE");
-            assert_eq!(sorts, few && sort == Sort::Updated, "{filter:?} {sort:?}: {plan}");
+            let after = Some(match sort {
+                Sort::Name => Value::from("ev.acme.bucket.a"),
+                Sort::Updated => Value::from(7),
+            });
+            let few = ["versions_unready", "memberships_pkey"].contains(&index);
+            lists.push((
+                statement(filter, sort, after, 50, when),
+                index,
+                few && sort == Sort::Updated,
+            ));
+        }
+        lists
+    }
+
+    #[test]
+    fn every_list_follows_an_index_in_its_order_in_sqlite() {
+        for (statement, index, sorted) in lists() {
+            let plan = sqlite(&statement);
+            let first = match index {
+                "memberships_pkey" => "SEARCH g USING PRIMARY KEY",
+                "versions_pkey" => "SEARCH v USING INTEGER PRIMARY KEY (rowid<?)",
+                index => index,
+            };
+            let begins = plan.split("; ").next().unwrap_or_default();
+            assert!(begins.contains(first), "{}: {plan}", statement.text);
+            assert!(!plan.contains("SCAN"), "{}: {plan}", statement.text);
+            assert_eq!(plan.contains("TEMP B-TREE"), sorted, "{}: {plan}", statement.text);
+        }
+    }
+
+    #[test]
+    fn every_list_follows_an_index_in_its_order_in_postgres() {
+        let explainer = Explainer::new(true);
+        for (statement, index, sorted) in lists() {
+            let plan = explainer.plan(&statement);
+            let uses = |index| plan.contains(&format!("using {index} "));
+            // What changed last is at the end of all rows as well, in the same order.
+            let instead = index == "versions_by_update" && uses("versions_pkey");
+            assert!(uses(index) || instead, "{}: {plan}", statement.text);
+            assert!(!plan.contains("Seq Scan"), "{}: {plan}", statement.text);
+            assert_eq!(plan.contains("Sort"), sorted, "{}: {plan}", statement.text);
+        }
+    }
+
+    /// Where nothing is known of the tables, any index will do until something is.
+    #[test]
+    fn no_list_reads_a_whole_table_of_postgres_even_when_it_was_empty_a_moment_ago() {
+        let explainer = Explainer::new(false);
+        for (statement, _, _) in lists() {
+            let plan = explainer.plan(&statement);
+            assert!(!plan.contains("Seq Scan"), "{}: {plan}", statement.text);
         }
     }
 }

@@ -29,6 +29,13 @@ impl Sql {
         self.push("$").push(&number)
     }
 
+    /// Ends with one row more than `limit`, which tells whether there are more. The number is written out: a
+    /// planner that does not know it prepares for too many rows.
+    pub(super) fn limit(&mut self, limit: u32) -> &mut Self {
+        let number = (u64::from(limit) + 1).to_string();
+        self.push(" LIMIT ").push(&number)
+    }
+
     /// Adds values in brackets.
     pub(super) fn bind_list(&mut self, values: &[String]) -> &mut Self {
         self.push("(");
@@ -47,6 +54,17 @@ impl Sql {
                 self.push(" AND ").push(alias).push(".to_position > ").bind(at)
             }
         }
+    }
+
+    /// Adds the position of the row that the stream of `alias` had at a moment. It is found by its index, and
+    /// the other rows of a long history are not touched.
+    pub(super) fn last_of(&mut self, alias: &str, when: When) -> &mut Self {
+        self.push("(SELECT MAX(w.from_position) FROM versions w WHERE w.stream = ");
+        self.push(alias).push(".stream");
+        if let When::At(at) = when {
+            self.push(" AND w.from_position <= ").bind(at);
+        }
+        self.push(")")
     }
 
     pub(super) fn done(self) -> Statement {

@@ -34,7 +34,7 @@ impl Views {
         let Some(stream) = self.find(tenant, what).await? else { return Ok(None) };
         let Some(row) = self.get(&stream, None).await? else { return Ok(None) };
         let statements = [chain(&stream), recent(&stream)];
-        let mut answers = self.store().select(&statements).await?.into_iter();
+        let mut answers = self.select_all(&statements).await?.into_iter();
         let mut rows = || {
             let read = |mut cells: Cells| Activity::read(&mut cells);
             let rows = answers.next().unwrap_or_default();
@@ -64,7 +64,8 @@ impl Views {
         handle: &str,
     ) -> Result<Option<StreamId>, QueryError> {
         let mut sql = Sql::new();
-        sql.push("SELECT h.stream FROM handles h WHERE h.handle = ").bind(handle);
+        sql.push("SELECT h.stream FROM handles h WHERE h.handle = ");
+        sql.bind(crate::fold::clean(handle).as_ref());
         sql.push(" AND h.stream >= ").bind(format!("ev.{tenant}."));
         sql.push(" AND h.stream < ").bind(format!("ev.{tenant}/"));
         sql.push(" ORDER BY h.since DESC LIMIT 1");
@@ -98,7 +99,6 @@ fn recent(stream: &StreamId) -> Statement {
     let mut sql = Sql::new();
     sql.push("SELECT ").push(COLUMNS).push(" FROM versions v ");
     sql.push("JOIN activity a ON a.position = v.from_position WHERE v.stream = ");
-    sql.bind(stream.to_string()).push(" ORDER BY v.from_position DESC LIMIT ");
-    sql.bind(i64::from(RECENT_MAX));
+    sql.bind(stream.to_string()).push(" ORDER BY v.from_position DESC").limit(RECENT_MAX - 1);
     sql.done()
 }

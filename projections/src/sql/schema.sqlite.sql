@@ -28,8 +28,6 @@ CREATE INDEX versions_by_name ON versions (tenant, resource, stream)
     WHERE to_position = 9223372036854775807;
 CREATE INDEX versions_by_update ON versions (tenant, resource, from_position, kind)
     WHERE to_position = 9223372036854775807;
-CREATE INDEX versions_by_deployment ON versions (tenant, deployment, stream)
-    WHERE to_position = 9223372036854775807 AND deployment IS NOT NULL;
 CREATE INDEX versions_unready ON versions (tenant, ready, resource, stream)
     WHERE to_position = 9223372036854775807 AND ready = 0 AND phase <> 'gone';
 
@@ -42,7 +40,16 @@ CREATE TABLE edges (
     to_position BIGINT NOT NULL,
     PRIMARY KEY (source, target, output, from_position)
 ) WITHOUT ROWID;
-CREATE INDEX edges_target ON edges (target, source);
+CREATE INDEX edges_target ON edges (target, source, to_position);
+
+-- Which streams belong to a deployment, an environment, an application or a class, or once did.
+CREATE TABLE memberships (
+    tenant TEXT NOT NULL,
+    grouping TEXT NOT NULL,
+    value TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    PRIMARY KEY (tenant, grouping, value, stream)
+) WITHOUT ROWID;
 
 -- One row for each commit: who, what, when, why, from which command.
 CREATE TABLE activity (
@@ -80,9 +87,21 @@ CREATE TABLE revisions (
     PRIMARY KEY (stream, number)
 ) WITHOUT ROWID;
 
+-- Streams that are not shown any further: the first commit that is not, why, and how many are not.
+CREATE TABLE quarantine (
+    stream TEXT PRIMARY KEY,
+    position BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    time BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    commits BIGINT NOT NULL
+) WITHOUT ROWID;
+
+-- How far the views are, who may move them on, and why nobody does.
 CREATE TABLE checkpoint (
     name TEXT PRIMARY KEY,
     pos BIGINT NOT NULL,
-    epoch BIGINT NOT NULL
+    epoch BIGINT NOT NULL,
+    stopped TEXT
 ) WITHOUT ROWID;
 INSERT INTO checkpoint (name, pos, epoch) VALUES ('views', 0, 0);

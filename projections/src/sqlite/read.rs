@@ -58,10 +58,10 @@ impl Pool {
 }
 
 pub(super) fn checkpoint(connection: &mut Connection) -> Result<Checkpoint, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT pos, epoch FROM checkpoint WHERE name = 'views'")?;
-    let read =
-        |row: &rusqlite::Row<'_>| Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)? });
+    let mut query = connection.prepare_cached(crate::sql::CHECKPOINT)?;
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)?, stopped: row.get(2)? })
+    };
     Ok(query.query_row([], read)?)
 }
 

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::SCHEMA;
-use crate::batch::{ActivityRow, Batch, EdgeChange, Handle, RevisionRow, VersionRow};
-use crate::sql;
+use crate::batch::{
+    ActivityRow, Batch, EdgeChange, Handle, Held, Membership, RevisionRow, VersionRow,
+};
+use crate::sql::{self, SCHEMA};
 use crate::store::{Checkpoint, StoreError};
 
 /// Makes the tables in an empty file; refuses a file of another schema.
@@ -24,9 +25,19 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
 
 pub(super) fn claim(connection: &mut Connection) -> Result<Checkpoint, StoreError> {
     let mut claim = connection.prepare_cached(sql::CLAIM)?;
-    let read =
-        |row: &rusqlite::Row<'_>| Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)? });
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)?, stopped: None })
+    };
     Ok(claim.query_row([], read)?)
+}
+
+pub(super) fn stop(
+    connection: &mut Connection,
+    epoch: i64,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let stopped = connection.prepare_cached(sql::STOP)?.execute(params![reason, epoch])?;
+    if stopped == 0 { Err(StoreError::Fenced) } else { Ok(()) }
 }
 
 pub(super) fn apply(
@@ -47,6 +58,11 @@ pub(super) fn apply(
     edges(&transaction, &batch.edges)?;
     handles(&transaction, &batch.handles)?;
     revisions(&transaction, &batch.revisions)?;
+    memberships(&transaction, &batch.memberships)?;
+    hold(&transaction, &batch.held)?;
+    if let Some(stream) = &batch.released {
+        transaction.prepare_cached(sql::RELEASE)?.execute([stream.to_string()])?;
+    }
     Ok(transaction.commit()?)
 }
 
@@ -133,6 +149,24 @@ fn revisions(transaction: &Transaction<'_>, rows: &[RevisionRow]) -> Result<(), 
     let mut insert = transaction.prepare_cached(sql::INSERT_REVISION)?;
     for row in rows {
         insert.execute(params![row.stream.to_string(), row.number, row.position])?;
+    }
+    Ok(())
+}
+
+fn memberships(transaction: &Transaction<'_>, rows: &[Membership]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::INSERT_MEMBERSHIP)?;
+    for row in rows {
+        let tenant = row.stream.tenant().as_str();
+        insert.execute(params![tenant, row.grouping, row.value, row.stream.to_string()])?;
+    }
+    Ok(())
+}
+
+fn hold(transaction: &Transaction<'_>, rows: &[Held]) -> Result<(), StoreError> {
+    let mut insert = transaction.prepare_cached(sql::HOLD)?;
+    for row in rows {
+        let Held { stream, position, version, time, reason, commits } = row;
+        insert.execute(params![stream.to_string(), position, version, time, reason, commits])?;
     }
     Ok(())
 }

@@ -11,7 +11,17 @@ use projections::queries::{ActivityFilter, AsOf};
 use projections::{Filter, Row, Sort, Views};
 use uuid::Uuid;
 
+use crate::place::{Place, over_both};
 use crate::world::{World, block_on, run_to, stream, tenant};
+
+over_both!(
+    a_tree_holds_the_deployment_and_what_it_shares,
+    a_list_shows_what_its_filter_lets_through,
+    clusters_know_how_many_workloads_they_hold,
+    a_list_of_the_past_knows_what_belonged_where_then,
+    why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it,
+    activity_tells_who_did_what_page_by_page,
+);
 
 /// `dev_shop`: a workload that needs a bucket and a shared cluster.
 struct Shop {
@@ -19,21 +29,19 @@ struct Shop {
     executor: Executor,
     views: Views,
     commits: u128,
-    _folder: tempfile::TempDir,
 }
 
 const ANNA: &str = "anna";
 
 impl Shop {
-    async fn open() -> Self {
+    async fn open(place: &Place) -> Self {
         let world = World::new();
         let executor = Executor::new(std::sync::Arc::clone(&world.journal));
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
-        let mut shop = Self { world, executor, views, commits: 0, _folder: folder };
+        let views = place.open().await;
+        let mut shop = Self { world, executor, views, commits: 0 };
         shop.declare("cluster", "dev-a", Lifetime::Kept, cluster(), None).await;
         let own = || Lifetime::Deployment("dev_shop".parse().unwrap());
-        shop.declare("bucket", "dev_shop_b", own(), bucket(), Some(1)).await;
+        shop.declare("bucket", "dev_shop_b", own(), bucket_spec(), Some(1)).await;
         shop.declare("workload", "dev_shop_w", own(), workload(), Some(2)).await;
         shop.show().await;
         shop
@@ -96,7 +104,7 @@ fn cluster() -> Spec {
     spec("cluster", fields)
 }
 
-fn bucket() -> Spec {
+fn bucket_spec() -> Spec {
     spec("bucket", serde_json::json!({"region": "eu"}))
 }
 
@@ -109,10 +117,9 @@ fn workload() -> Spec {
     spec("workload", fields)
 }
 
-#[test]
-fn a_tree_holds_the_deployment_and_what_it_shares() {
+fn a_tree_holds_the_deployment_and_what_it_shares(place: &Place) {
     block_on(async {
-        let mut shop = Shop::open().await;
+        let mut shop = Shop::open(place).await;
         let at = Time::from_micros(9);
         let block = Command::ObserveBlocker {
             uid: uid("dev_shop_w"),
@@ -144,10 +151,9 @@ fn a_tree_holds_the_deployment_and_what_it_shares() {
     });
 }
 
-#[test]
-fn a_list_shows_what_its_filter_lets_through() {
+fn a_list_shows_what_its_filter_lets_through(place: &Place) {
     block_on(async {
-        let mut shop = Shop::open().await;
+        let mut shop = Shop::open(place).await;
         let bucket = stream("bucket", "dev_shop_b");
         let outputs = BTreeMap::from([("endpoint".to_owned(), OutputValue::plain("e"))]);
         let (uid, at) = (uid("dev_shop_b"), Time::from_micros(9));
@@ -176,10 +182,67 @@ fn a_list_shows_what_its_filter_lets_through() {
     });
 }
 
-#[test]
-fn why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it() {
+fn clusters_know_how_many_workloads_they_hold(place: &Place) {
     block_on(async {
-        let mut shop = Shop::open().await;
+        let mut shop = Shop::open(place).await;
+        let kept = || Lifetime::Kept;
+        shop.declare("workload", "dev_shop_x", kept(), workload(), Some(1)).await;
+        shop.declare("workload", "dev_shop-b_w", kept(), workload(), Some(1)).await;
+        shop.declare("workload", "dev_other_w", kept(), workload(), Some(1)).await;
+        shop.show().await;
+        let count = async |but_of: Option<&str>| {
+            let but_of = but_of.map(|name| name.parse().unwrap());
+            let counts = shop.views.workloads_by_cluster(&tenant(), but_of.as_ref()).await.unwrap();
+            counts.into_iter().map(|(id, count)| (id.to_string(), count)).collect::<Vec<_>>()
+        };
+        assert_eq!(count(None).await, [("cluster/dev-a".to_owned(), 4)]);
+        assert_eq!(count(Some("dev_shop")).await, [("cluster/dev-a".to_owned(), 2)]);
+        assert_eq!(count(Some("dev_none")).await, [("cluster/dev-a".to_owned(), 4)]);
+        let other = "other".parse().unwrap();
+        assert!(shop.views.workloads_by_cluster(&other, None).await.unwrap().is_empty());
+    });
+}
+
+fn a_list_of_the_past_knows_what_belonged_where_then(place: &Place) {
+    block_on(async {
+        let mut shop = Shop::open(place).await;
+        let bucket = stream("bucket", "dev_shop_b");
+        let (own, at) = (uid("dev_shop_b"), Time::from_micros(9));
+        let delete = Command::RequestDeletion { uid: None, replacement: false, at };
+        shop.execute(&bucket, delete, Some(1)).await;
+        shop.execute(&bucket, Command::ObserveGone { uid: own, at }, Some(1)).await;
+        // The name comes again and belongs to nobody.
+        let declare = Command::Declare {
+            uid: Uuid::from_u128(77),
+            spec: bucket_spec(),
+            class: None,
+            lifetime: Lifetime::Kept,
+            protected: false,
+            at,
+        };
+        shop.execute(&bucket, declare, Some(1)).await;
+        shop.show().await;
+        let all = Filter::of(tenant(), &[]);
+        let own = Filter { application: Some("shop".into()), ..all.clone() };
+        assert_eq!(shop.names(own.clone()).await, ["dev_shop_w"]);
+        let then = async |filter: &Filter, position| {
+            let as_of = Some(AsOf::Position(Position::new(position)));
+            let page = shop.views.list(filter, Sort::Name, None, 50, as_of).await.unwrap();
+            names(&page.items)
+        };
+        assert_eq!(then(&own, 1).await, Vec::<String>::new());
+        assert_eq!(then(&own, 2).await, ["dev_shop_b"]);
+        assert_eq!(then(&own, 3).await, ["dev_shop_b", "dev_shop_w"]);
+        assert_eq!(then(&own, 5).await, ["dev_shop_w"], "what is gone is not listed");
+        let environment = Filter { environment: Some("dev".into()), ..all.clone() };
+        assert_eq!(then(&environment, 3).await, ["dev_shop_b", "dev_shop_w"]);
+        assert_eq!(then(&all, 6).await, ["dev_shop_b", "dev-a", "dev_shop_w"]);
+    });
+}
+
+fn why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it(place: &Place) {
+    block_on(async {
+        let mut shop = Shop::open(place).await;
         let (uid, at) = (uid("dev_shop_w"), Time::from_micros(9));
         let workload = stream("workload", "dev_shop_w");
         let (action, generation) = (ActionName::Create, 1);
@@ -215,10 +278,9 @@ fn why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it() {
     });
 }
 
-#[test]
-fn activity_tells_who_did_what_page_by_page() {
+fn activity_tells_who_did_what_page_by_page(place: &Place) {
     block_on(async {
-        let shop = Shop::open().await;
+        let shop = Shop::open(place).await;
         let all = ActivityFilter::of(tenant());
         let mut seen = Vec::new();
         let mut after = None;

@@ -3,6 +3,10 @@
 
 mod asking;
 mod past;
+mod place;
+mod poison;
 mod rebuilding;
 mod running;
+mod server;
+mod watching;
 mod world;

@@ -6,7 +6,16 @@ use projections::queries::AsOf;
 use projections::{Filter, Row, Sort, State, Views};
 use proptest::prelude::*;
 
+use crate::place::{Place, over_both};
 use crate::world::{World, block_on, fold_to, histories, run_to, tenant};
+
+over_both!(
+    the_past_is_the_fold_of_the_log_up_to_there,
+    a_time_means_the_last_commit_that_is_not_later,
+    the_edges_are_what_the_specs_need,
+    pages_put_together_are_the_whole_list,
+    the_future_is_not_told,
+);
 
 const KINDS: &[&str] =
     &["bucket", "workload", "class", "environment", "account", "plan", "deployment", "rollout"];
@@ -25,22 +34,18 @@ async fn whole_list(views: &Views, as_of: Option<AsOf>, sort: Sort, limit: u32) 
     }
 }
 
-async fn projected(history: &[crate::world::Move]) -> (World, tempfile::TempDir, Views) {
+async fn projected(place: &Place, history: &[crate::world::Move]) -> (World, Views) {
     let mut world = World::new();
     world.play(history).await;
-    let folder = tempfile::tempdir().unwrap();
-    let views = Views::open_sqlite(folder.path()).await.unwrap();
+    let views = place.another().open().await;
     run_to(&world, &views, world.journal.head().await.unwrap()).await;
-    (world, folder, views)
+    (world, views)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn the_past_is_the_fold_of_the_log_up_to_there(history in histories(120), moment in any::<prop::sample::Index>()) {
+fn the_past_is_the_fold_of_the_log_up_to_there(place: &Place) {
+    proptest!(place.cases(), |(history in histories(120), moment in any::<prop::sample::Index>())| {
         block_on(async {
-            let (world, _folder, views) = projected(&history).await;
+            let (world, views) = projected(place, &history).await;
             let log = world.log().await;
             let position = moment.index(log.len() + 1) as u64;
             let expected = fold_to(&log, position);
@@ -59,12 +64,13 @@ proptest! {
                 assert_eq!(views.get(stream, Some(as_of)).await.unwrap(), None);
             }
         });
-    }
+    });
+}
 
-    #[test]
-    fn a_time_means_the_last_commit_that_is_not_later(history in histories(60), micros in 1_000_000_i64..1_007_000) {
+fn a_time_means_the_last_commit_that_is_not_later(place: &Place) {
+    proptest!(place.cases(), |(history in histories(60), micros in 1_000_000_i64..1_007_000)| {
         block_on(async {
-            let (world, _folder, views) = projected(&history).await;
+            let (world, views) = projected(place, &history).await;
             let log = world.log().await;
             let time = Time::from_micros(micros);
             let not_later = log.iter().filter(|recorded| recorded.sealed.commit.time <= time);
@@ -77,12 +83,13 @@ proptest! {
             let at = views.position_as_of(AsOf::Time(time)).await.unwrap();
             assert_eq!(at.get(), position);
         });
-    }
+    });
+}
 
-    #[test]
-    fn the_edges_are_what_the_specs_need(history in histories(120), moment in any::<prop::sample::Index>()) {
+fn the_edges_are_what_the_specs_need(place: &Place) {
+    proptest!(place.cases(), |(history in histories(120), moment in any::<prop::sample::Index>())| {
         block_on(async {
-            let (world, _folder, views) = projected(&history).await;
+            let (world, views) = projected(place, &history).await;
             let log = world.log().await;
             let position = moment.index(log.len() + 1) as u64;
             let as_of = AsOf::Position(Position::new(position));
@@ -98,12 +105,13 @@ proptest! {
                 assert_eq!(found, wanted);
             }
         });
-    }
+    });
+}
 
-    #[test]
-    fn pages_put_together_are_the_whole_list(history in histories(120), limit in 1..7_u32) {
+fn pages_put_together_are_the_whole_list(place: &Place) {
+    proptest!(place.cases(), |(history in histories(120), limit in 1..7_u32)| {
         block_on(async {
-            let (_world, _folder, views) = projected(&history).await;
+            let (_world, views) = projected(place, &history).await;
             for sort in [Sort::Name, Sort::Updated] {
                 let whole = whole_list(&views, None, sort, 500).await;
                 assert_eq!(whole_list(&views, None, sort, limit).await, whole);
@@ -111,13 +119,12 @@ proptest! {
                 assert_eq!(whole_list(&views, Some(now), sort, limit).await, whole);
             }
         });
-    }
+    });
 }
 
-#[test]
-fn the_future_is_not_told() {
+fn the_future_is_not_told(place: &Place) {
     block_on(async {
-        let (_world, _folder, views) = projected(&[]).await;
+        let (_world, views) = projected(place, &[]).await;
         let as_of = AsOf::Position(Position::new(1));
         let stream = crate::world::stream("bucket", "b");
         let error = views.get(&stream, Some(as_of)).await.unwrap_err();

@@ -7,45 +7,46 @@ use journal::Position;
 use projections::Views;
 use proptest::prelude::*;
 
-use crate::world::{World, block_on, dump, histories, run_to};
+use crate::place::{Place, over_both};
+use crate::world::{Move, World, block_on, histories, run_to};
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+over_both!(
+    rebuild_equals_incremental,
+    queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on,
+);
 
-    #[test]
-    fn rebuild_equals_incremental(
-        history in histories(160),
-        cuts in prop::collection::vec(1..40_usize, 1..12),
-        drops in prop::collection::vec(0..30_u32, 1..12),
-    ) {
-        block_on(async {
-            let mut world = World::new();
-            let folder = tempfile::tempdir().unwrap();
-            let mut rest = history.as_slice();
-            let mut cuts = cuts.into_iter().cycle();
-            let mut drops = drops.into_iter().cycle();
-            while !rest.is_empty() {
-                let (now, later) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-                rest = later;
-                world.play(now).await;
-                let views = Views::open_sqlite(folder.path()).await.unwrap();
-                crash_after_polls(&world, &views, drops.next().unwrap()).await;
-            }
-            let head = world.journal.head().await.unwrap();
-            let views = Views::open_sqlite(folder.path()).await.unwrap();
-            run_to(&world, &views, head).await;
-            let incremental = dump(folder.path()).await;
+fn rebuild_equals_incremental(place: &Place) {
+    let cuts = prop::collection::vec(1..40_usize, 1..12);
+    let drops = prop::collection::vec(0..30_u32, 1..12);
+    proptest!(place.cases(), |(history in histories(160), cuts in cuts, drops in drops)| {
+        block_on(rebuilt_as_grown(&place.another(), &history, &cuts, &drops));
+    });
+}
 
-            let rebuilt = views.rebuild(&world.journal).await.unwrap();
-            assert_eq!(rebuilt.position, head);
-            assert_eq!(dump(folder.path()).await, incremental);
-
-            let fresh = tempfile::tempdir().unwrap();
-            let views = Views::open_sqlite(fresh.path()).await.unwrap();
-            run_to(&world, &views, head).await;
-            assert_eq!(dump(fresh.path()).await, incremental);
-        });
+async fn rebuilt_as_grown(place: &Place, history: &[Move], cuts: &[usize], drops: &[u32]) {
+    let mut world = World::new();
+    let mut rest = history;
+    let mut cuts = cuts.iter().cycle();
+    let mut drops = drops.iter().cycle();
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+        rest = later;
+        world.play(now).await;
+        let views = place.open().await;
+        crash_after_polls(&world, &views, *drops.next().unwrap()).await;
     }
+    let head = world.journal.head().await.unwrap();
+    let views = place.open().await;
+    run_to(&world, &views, head).await;
+    let incremental = place.dump().await;
+
+    let rebuilt = views.rebuild(&world.journal).await.unwrap();
+    assert_eq!(rebuilt.position, head);
+    assert_eq!(place.dump().await, incremental);
+
+    let fresh = place.another();
+    run_to(&world, &fresh.open().await, head).await;
+    assert_eq!(fresh.dump().await, incremental);
 }
 
 /// Drops a runner half-way, wherever it is.
@@ -60,12 +61,10 @@ async fn crash_after_polls(world: &World, views: &Views, polls: u32) {
     }
 }
 
-#[test]
-fn queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on() {
+fn queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on(place: &Place) {
     block_on(async {
         let mut world = World::new();
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
+        let views = place.open().await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let journal = Arc::clone(&world.journal);
         let running = tokio::spawn(projections::run(journal, views.clone(), stopped.map(|_| ())));

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::commit::{ActorSort, Commit, EventRecord, Hash};
-use domain::{Actor, StreamId, Time, account};
-use journal::memory::MemoryJournal;
-use journal::{Journal, Position};
-use projections::{Health, NotThere, ProjectionError, SqliteViews, StoreError, Views};
-use serde_json::value::RawValue;
-use uuid::Uuid;
+use domain::{Time, account};
+use journal::Position;
+use projections::{Health, ProjectionError, StoreError, Views};
 
+use crate::place::{Place, over_both};
 use crate::world::{World, block_on, run_to, stream};
 
-/// Longer than any machine needs, shorter than anyone's patience.
-const LONG: Duration = Duration::from_secs(20);
+over_both!(
+    of_two_runners_the_earlier_stops,
+    whoever_waits_for_a_position_gets_it_or_learns_how_far_it_is,
+    views_that_are_ahead_of_a_shorter_log_say_so,
+);
 
-async fn register(world: &mut World, region: u64) {
+pub(crate) async fn register(world: &mut World, region: u64) {
     let registration = account::Registration {
         provider: "sim".into(),
         account_id: "1".into(),
@@ -28,79 +28,10 @@ async fn register(world: &mut World, region: u64) {
     world.execute::<account::Account>(&stream(account::KIND, "a"), register, 0).await;
 }
 
-/// A commit that this program would not write.
-async fn append_foreign(journal: &dyn Journal, stream: &StreamId, event_type: &str) {
-    let loaded = journal.load(stream, 0).await.unwrap();
-    let last = loaded.commits.last();
-    let id = Uuid::from_u128(99);
-    let commit = Commit {
-        commit_id: id,
-        stream: stream.clone(),
-        first_version: last.map_or(0, journal::Recorded::last_version) + 1,
-        time: Time::from_micros(1),
-        actor: Actor::new(ActorSort::System, "later"),
-        command: "Enchant".into(),
-        command_hash: Hash::default(),
-        causation_id: None,
-        correlation_id: id,
-        traceparent: None,
-        prev_hash: last.map(|recorded| recorded.sealed.hash).unwrap_or_default(),
-        events: vec![EventRecord {
-            event_type: event_type.into(),
-            schema: 1,
-            data: RawValue::from_string("{}".into()).unwrap(),
-        }],
-    };
-    journal.append(loaded.token, Arc::new(commit.seal().unwrap())).await.unwrap();
-}
-
-#[test]
-fn an_unknown_event_stops_the_views_and_is_named() {
+fn of_two_runners_the_earlier_stops(place: &Place) {
     block_on(async {
         let mut world = World::new();
-        register(&mut world, 1).await;
-        let a = stream(account::KIND, "a");
-        append_foreign(&*world.journal, &a, "Enchanted").await;
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
-        let journal = Arc::clone(&world.journal);
-        let ended = projections::run(journal, views.clone(), std::future::pending()).await;
-        let error = ended.unwrap_err();
-        assert!(matches!(&error, ProjectionError::Unreadable { position, stream, .. }
-            if position.get() == 2 && *stream == a));
-
-        assert_eq!(views.position(), Position::new(1), "what came before is shown");
-        assert!(views.get(&a, None).await.unwrap().is_some());
-        let not_there = views.at_least(Position::new(2), LONG).await.unwrap_err();
-        assert!(matches!(&not_there, NotThere::Stopped { at, reason }
-            if at.get() == 1 && reason.contains("Enchanted") && reason.contains("ev.acme.account.a")));
-    });
-}
-
-#[test]
-fn an_unknown_kind_of_aggregate_stops_the_views() {
-    block_on(async {
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
-        append_foreign(&*journal, &stream("spell", "a"), "Cast").await;
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
-        let ended = projections::run(journal, views.clone(), std::future::pending()).await;
-        assert_eq!(
-            ended.unwrap_err().to_string(),
-            "the views stop before position 1: `spell` of ev.acme.spell.a is no known kind"
-        );
-        assert!(matches!(views.status().borrow().health, Health::Stopped { .. }));
-    });
-}
-
-#[test]
-fn of_two_runners_the_earlier_stops() {
-    block_on(async {
-        let mut world = World::new();
-        let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteViews::open(folder.path()).unwrap());
-        let (first, second) =
-            (Views::open(store.clone()).await.unwrap(), Views::open(store).await.unwrap());
+        let (first, second) = (place.open().await, place.open().await);
         let run = |views: &Views| {
             let journal = Arc::clone(&world.journal);
             tokio::spawn(projections::run(journal, views.clone(), std::future::pending()))
@@ -116,22 +47,25 @@ fn of_two_runners_the_earlier_stops() {
         assert!(matches!(stopped, ProjectionError::Store(StoreError::Fenced)));
         let reason = match first.status().borrow().health.clone() {
             Health::Stopped { reason } => reason,
-            health @ (Health::Idle | Health::Following) => panic!("{health:?}"),
+            health @ (Health::Idle | Health::Following | Health::Retrying { .. }) => {
+                panic!("{health:?}")
+            }
         };
         assert!(reason.contains("another runner took over the views"), "{reason}");
     });
 }
 
-async fn following(views: &Views) {
+/// Longer than any machine needs, shorter than anyone's patience.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+pub(crate) async fn following(views: &Views) {
     views.status().wait_for(|status| status.health == Health::Following).await.unwrap();
 }
 
-#[test]
-fn whoever_waits_for_a_position_gets_it_or_learns_how_far_it_is() {
+fn whoever_waits_for_a_position_gets_it_or_learns_how_far_it_is(place: &Place) {
     block_on(async {
         let mut world = World::new();
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
+        let views = place.open().await;
         let behind = views.at_least(Position::new(3), Duration::ZERO).await.unwrap_err();
         assert_eq!(behind.to_string(), "the views are at position 0, 3 before 3");
 
@@ -150,14 +84,12 @@ fn whoever_waits_for_a_position_gets_it_or_learns_how_far_it_is() {
     });
 }
 
-#[test]
-fn views_that_are_ahead_of_a_shorter_log_say_so() {
+fn views_that_are_ahead_of_a_shorter_log_say_so(place: &Place) {
     block_on(async {
         let mut world = World::new();
         register(&mut world, 1).await;
         register(&mut world, 2).await;
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::open_sqlite(folder.path()).await.unwrap();
+        let views = place.open().await;
         run_to(&world, &views, Position::new(2)).await;
 
         let restored = World::new();

@@ -4,10 +4,9 @@ mod content;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 
-use domain::commit::{ActorSort, Context};
+use domain::commit::{ActorSort, Commit, Context, EventRecord, Hash};
 use domain::plan::Purpose;
 use domain::{
     Actor, Decider, Name, Resource, ResourceId, StreamId, Tenant, Time, account, class, deployment,
@@ -15,8 +14,9 @@ use domain::{
 };
 use journal::memory::MemoryJournal;
 use journal::{ExecuteError, Executor, Journal, Recorded};
-use projections::{SqliteViews, State, Statement, ViewStore as _, Views};
+use projections::{State, Views};
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use content::{a_bucket, a_class, a_plan, a_workload, dev, resource_command};
@@ -52,7 +52,7 @@ pub(crate) struct World {
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(2).enable_time().build().unwrap().block_on(future)
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(future)
 }
 
 pub(crate) fn tenant() -> Tenant {
@@ -73,7 +73,10 @@ fn name(text: &str) -> Name {
 
 impl World {
     pub(crate) fn new() -> Self {
-        let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::new());
+        Self::over(Arc::new(MemoryJournal::new()))
+    }
+
+    pub(crate) fn over(journal: Arc<dyn Journal>) -> Self {
         let executor = Executor::new(Arc::clone(&journal));
         Self { journal, executor, count: 0, last: None }
     }
@@ -250,20 +253,36 @@ impl World {
     }
 }
 
-/// Every row of every view but the epoch, which counts runners.
-pub(crate) async fn dump(folder: &Path) -> Vec<String> {
-    let views = SqliteViews::open(folder).unwrap();
-    let tables = [
-        "SELECT * FROM versions ORDER BY from_position",
-        "SELECT * FROM edges ORDER BY source, target, output, from_position",
-        "SELECT * FROM activity ORDER BY position",
-        "SELECT * FROM handles ORDER BY handle, stream",
-        "SELECT * FROM revisions ORDER BY stream, number",
-        "SELECT name, pos FROM checkpoint",
-    ];
-    let statement = |text: &'static str| Statement { text: text.into(), values: vec![] };
-    let answers = views.select(&tables.map(statement)).await.unwrap();
-    answers.into_iter().flatten().map(|cells| format!("{cells:?}")).collect()
+/// A commit that this program would not write.
+pub(crate) async fn append_foreign(
+    journal: &dyn Journal,
+    stream: &StreamId,
+    events: Vec<EventRecord>,
+) {
+    let loaded = journal.load(stream, 0).await.unwrap();
+    let last = loaded.commits.last();
+    let id = Uuid::now_v7();
+    let commit = Commit {
+        commit_id: id,
+        stream: stream.clone(),
+        first_version: last.map_or(0, Recorded::last_version) + 1,
+        time: Time::from_micros(1),
+        actor: Actor::new(ActorSort::System, "later"),
+        command: "Enchant".into(),
+        command_hash: Hash::default(),
+        causation_id: None,
+        correlation_id: id,
+        traceparent: None,
+        prev_hash: last.map(|recorded| recorded.sealed.hash).unwrap_or_default(),
+        events,
+    };
+    journal.append(loaded.token, Arc::new(commit.seal().unwrap())).await.unwrap();
+}
+
+/// An event as the log may hold it, whatever it says.
+pub(crate) fn event(event_type: &str, schema: u32, data: &str) -> EventRecord {
+    let data = RawValue::from_string(data.into()).unwrap();
+    EventRecord { event_type: event_type.into(), schema, data }
 }
 
 /// Runs the views until they show the whole log, or until `stop_at` positions more.

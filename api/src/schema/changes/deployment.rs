@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::Name;
 use domain::commit::Hash;
 use domain::deployment::{self, Deployment, Outcome};
 use domain::plan::{self, Proposal, Purpose};
 use domain::planning::Options;
+use domain::{Name, ResourceId};
 use journal::ExecuteError;
 use projections::Filter;
 use reconcilers::planner::{Hints, PlanError, Planned, Request};
@@ -149,7 +149,10 @@ async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Reques
         allow_replace: input.allow_replace.unwrap_or_default(),
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
-    let hints = Hints { known_classes: known_classes(work).await?, ..Hints::default() };
+    let hints = Hints {
+        known_classes: known_classes(work).await?,
+        occupied: occupied(work, &environment, &application).await?,
+    };
     Ok(Request { application, environment, revision: input.revision, images, options, hints })
 }
 
@@ -159,6 +162,17 @@ async fn known_classes(work: &Work<'_>) -> Result<Vec<Name>, Fault> {
     let filter = Filter::of(plane.tenant.clone(), &[domain::class::KIND]);
     let page = plane.views.list(&filter, projections::Sort::Name, None, HINTS_MAX, None).await?;
     Ok(page.items.into_iter().map(|row| row.stream.name().clone()).collect())
+}
+
+/// How full the clusters are without this deployment, to spread over them: a view may lag behind.
+async fn occupied(
+    work: &Work<'_>,
+    environment: &Name,
+    application: &Name,
+) -> Result<BTreeMap<ResourceId, u32>, Fault> {
+    let plane = work.plane;
+    let own = deployment::name_of(environment.as_str(), application.as_str()).ok();
+    Ok(plane.views.workloads_by_cluster(&plane.tenant, own.as_ref()).await?)
 }
 
 async fn planned(work: &mut Work<'_>, request: Request) -> Result<Planned, Stop> {

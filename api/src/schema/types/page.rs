@@ -3,7 +3,9 @@
 use async_graphql::{OutputType, SimpleObject};
 use projections::Page;
 
-use super::{Activity, Application, Class, Deployment, Environment, Resource, Version};
+use super::{
+    Activity, Application, Class, Deployment, Environment, Quarantined, Resource, Version,
+};
 use crate::fault::Fault;
 
 /// The most items on a page.
@@ -18,7 +20,8 @@ const PAGE_MAX: i32 = 100;
     concrete(name = "EnvironmentConnection", params(Environment)),
     concrete(name = "ClassConnection", params(Class)),
     concrete(name = "ActivityConnection", params(Activity)),
-    concrete(name = "VersionConnection", params(Version))
+    concrete(name = "VersionConnection", params(Version)),
+    concrete(name = "QuarantinedConnection", params(Quarantined))
 )]
 pub(crate) struct Connection<T: OutputType> {
     /// The items, in order.

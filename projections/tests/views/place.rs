@@ -1,0 +1,90 @@
+//! Where the views of a test are kept: every suite runs over both stores.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use projections::{PostgresViews, SqliteViews, Statement, ViewStore, Views};
+use proptest::test_runner::Config;
+use servers::postgres::Postgres;
+
+/// Views of a test, empty at first.
+pub(crate) enum Place {
+    Sqlite(tempfile::TempDir),
+    /// A namespace of its own in the server that the tests share.
+    Postgres(String),
+}
+
+/// The database of all the tests.
+pub(crate) const DATABASE: &str = "postgres";
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn postgres() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        Self::Postgres(format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Another one of the same sort.
+    pub(crate) fn another(&self) -> Self {
+        match self {
+            Self::Sqlite(_) => Self::sqlite(),
+            Self::Postgres(_) => Self::postgres(),
+        }
+    }
+
+    /// How many histories a property is tried on: a server takes longer over each.
+    pub(crate) fn cases(&self) -> Config {
+        let cases = match self {
+            Self::Sqlite(_) => 48,
+            Self::Postgres(_) => 24,
+        };
+        Config { failure_persistence: None, ..Config::with_cases(cases) }
+    }
+
+    pub(crate) async fn store(&self) -> Arc<dyn ViewStore> {
+        match self {
+            Self::Sqlite(folder) => Arc::new(SqliteViews::open(folder.path()).unwrap()),
+            Self::Postgres(namespace) => {
+                let url = Postgres::shared().url_of(DATABASE);
+                Arc::new(PostgresViews::open(&url, namespace).await.unwrap())
+            }
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Views {
+        Views::open(self.store().await).await.unwrap()
+    }
+
+    /// Every row of every view but the epoch, which counts runners.
+    pub(crate) async fn dump(&self) -> Vec<String> {
+        let tables = [
+            "SELECT * FROM versions ORDER BY from_position",
+            "SELECT * FROM edges ORDER BY source, target, output, from_position",
+            "SELECT * FROM activity ORDER BY position",
+            "SELECT * FROM handles ORDER BY handle, stream",
+            "SELECT * FROM revisions ORDER BY stream, number",
+            "SELECT * FROM memberships ORDER BY tenant, grouping, value, stream",
+            "SELECT * FROM quarantine ORDER BY stream",
+            "SELECT name, pos, stopped FROM checkpoint",
+        ];
+        let statement = |text: &'static str| Statement { text: text.into(), values: vec![] };
+        let answers = self.store().await.select(&tables.map(statement)).await.unwrap();
+        answers.into_iter().flatten().map(|cells| format!("{cells:?}")).collect()
+    }
+}
+
+/// Makes each test one over SQLite and one over PostgreSQL.
+macro_rules! over_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test] fn $name() { super::$name(&crate::place::Place::sqlite()) })*
+        }
+        mod postgres {
+            $(#[test] fn $name() { super::$name(&crate::place::Place::postgres()) })*
+        }
+    };
+}
+pub(crate) use over_both;
