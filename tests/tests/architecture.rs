@@ -40,6 +40,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("k8s-openapi", &["cairn-kubernetes"]),
     ("rusqlite", &["cairn-journal", "cairn-projections", "cairn-tests", "cairn-bench"]),
     ("async-graphql*", &["cairn-api"]),
+    (
+        "async-nats",
+        &["cairn-journal", "cairn-projections", "cairn-reconcilers", "cairn-tests", "cairn-bench"],
+    ),
     ("clap", &["cairn-cli", "cairn-bench"]),
     ("anyhow", &["cairn-cli", "cairn-tests", "cairn-bench"]),
 ];
