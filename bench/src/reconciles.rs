@@ -59,7 +59,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let start = Instant::now();
     for _ in 0..ROUNDS {
         for stream in &streams {
-            let (decision, _) = driver.look(stream).await?;
+            let decision = driver.look(stream).await?;
             driver.act(decision).await?;
         }
     }

@@ -22,7 +22,6 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::decision::{Act, Decision, Next, StepError, Tried};
-use crate::graph::Wake;
 use crate::index::Index;
 use crate::providers::{Effect, Facts, Providers};
 use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
@@ -85,18 +84,17 @@ impl Driver {
         &self.index
     }
 
-    /// Looks at a resource or a deployment, and decides on one step. Also says who else should look.
+    /// Looks at a resource or a deployment, and decides on one step.
     ///
     /// # Errors
     /// [`StepError`]: look again later.
-    pub async fn look(&self, stream: &StreamId) -> Result<(Decision, Vec<Wake>), StepError> {
-        let wakes = self.index.catch_up().await?;
-        let decision = if stream.kind() == deployment::KIND {
-            self.look_at_deployment(stream).await?
+    pub async fn look(&self, stream: &StreamId) -> Result<Decision, StepError> {
+        self.index.keep_up().await?;
+        if stream.kind() == deployment::KIND {
+            self.look_at_deployment(stream).await
         } else {
-            self.look_at_resource(stream).await?
-        };
-        Ok((decision, wakes))
+            self.look_at_resource(stream).await
+        }
     }
 
     /// Takes the step.
@@ -196,7 +194,7 @@ impl Driver {
         command: Command,
     ) -> Result<Next, StepError> {
         if matches!(command, Command::RequestDeletion { .. }) {
-            self.index.catch_up().await?;
+            self.index.keep_up().await?;
             let now = self.clock.now();
             if self.unneeded_at(stream).is_none_or(|due| due > now) {
                 return Ok(Next::Again);

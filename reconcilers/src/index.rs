@@ -37,6 +37,8 @@ pub struct Index {
     graph: Mutex<Graph>,
     stream: Turn<BoxStream<'static, Result<Recorded, JournalError>>>,
     position: watch::Sender<Position>,
+    /// Who should look, and has not been told yet: whoever took them in may have been stopped half-way.
+    untold: Mutex<Vec<Wake>>,
     started: Time,
 }
 
@@ -50,18 +52,25 @@ impl Index {
             graph: Mutex::default(),
             stream,
             position: watch::Sender::new(Position::START),
+            untold: Mutex::default(),
             started,
         }
     }
 
-    /// Takes in the next commit, waiting for it, and says who should look.
+    /// Takes in the next commit, waiting for it, and says who should look, also of what others took in and did not
+    /// tell. May be dropped half-way: nothing is lost.
     ///
     /// # Errors
     /// [`FollowError`]; the index is of no use any more.
     pub async fn advance(&self) -> Result<Vec<Wake>, FollowError> {
         let mut stream = self.stream.lock().await;
+        let untold = self.tell();
+        if !untold.is_empty() {
+            return Ok(untold);
+        }
         let recorded = stream.next().await.ok_or(FollowError::Stopped)??;
-        self.take(&recorded)
+        self.take(&recorded)?;
+        Ok(self.tell())
     }
 
     /// Waits until everything that is in the log now is taken in; says who should look if nobody else does.
@@ -69,32 +78,45 @@ impl Index {
     /// # Errors
     /// [`FollowError`]; then nothing may be decided that depends on the graph.
     pub async fn catch_up(&self) -> Result<Vec<Wake>, FollowError> {
+        self.keep_up().await?;
+        Ok(self.tell())
+    }
+
+    /// The same, and leaves it to whoever follows to tell who should look. May be dropped half-way.
+    ///
+    /// # Errors
+    /// [`FollowError`]; then nothing may be decided that depends on the graph.
+    pub async fn keep_up(&self) -> Result<(), FollowError> {
         let head = self.journal.head().await?;
         let mut position = self.position.subscribe();
         if *position.borrow_and_update() >= head {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let Ok(mut stream) = self.stream.try_lock() else {
             // Somebody follows, and tells whom it concerns.
             position.wait_for(|at| *at >= head).await.map_err(|_| FollowError::Stopped)?;
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut wakes = Vec::new();
         while *self.position.borrow() < head {
             let recorded = stream.next().await.ok_or(FollowError::Stopped)??;
-            wakes.extend(self.take(&recorded)?);
+            self.take(&recorded)?;
         }
-        Ok(wakes)
+        Ok(())
     }
 
-    fn take(&self, recorded: &Recorded) -> Result<Vec<Wake>, FollowError> {
+    fn tell(&self) -> Vec<Wake> {
+        std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self, recorded: &Recorded) -> Result<(), FollowError> {
         let position = recorded.position;
         let wakes = self
             .graph()
             .apply(recorded)
             .map_err(|source| FollowError::Unreadable { position, source })?;
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(wakes);
         self.position.send_replace(position);
-        Ok(wakes)
+        Ok(())
     }
 
     /// How far it has come.

@@ -4,7 +4,8 @@
 //! world, asks the pure [`reconcile::Reconcile::next`] for one step, takes it, and begins again. Nothing is kept
 //! between two steps but when to look again, so a crash between them is free. Read in this order:
 //! [`reconcile`] (the contract), [`converge`] (the one way to the wanted state), [`driver`] (one step),
-//! [`mod@run`] (the loop), [`rollouts`] (a deployment's steps), [`sweep`] (what nobody wants any more).
+//! [`mod@run`] (the loop), [`leases`] (who works on what), [`rollouts`] (a deployment's steps), [`sweep`] (what
+//! nobody wants any more).
 
 pub mod clock;
 pub mod converge;
@@ -13,6 +14,7 @@ pub mod driver;
 pub mod graph;
 pub mod index;
 pub mod kinds;
+pub mod leases;
 pub mod planner;
 pub mod providers;
 pub mod queue;
@@ -23,6 +25,7 @@ pub mod sweep;
 
 pub use clock::{Clock, WallClock};
 pub use driver::{Driver, Settings};
+pub use leases::Leases;
 pub use planner::{PlanError, Planned, Planner, WayBack};
 pub use providers::Providers;
 pub use reconcile::{CallError, Performed, Provider, Reconcile, Step, Subject, Target, Waiting};

@@ -225,6 +225,21 @@ impl Driver {
         Ok(states)
     }
 
+    /// Keeps what a deployment's running rollout relies on, though its steps are another replica's.
+    pub(crate) async fn keep_what_it_relies_on(&self, stream: &StreamId) -> Result<(), StepError> {
+        let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
+        let Some(running) = deployment.running() else {
+            self.index.watch(stream, &[], self.clock.now());
+            return Ok(());
+        };
+        let plan = sibling(stream, plan::KIND, &running.plan.to_string())?;
+        let proposal = self.executor.load_state::<Proposal>(&plan).await?.state;
+        if let Proposal::Proposed(recorded) = &*proposal {
+            self.watch(stream, &recorded.plan);
+        }
+        Ok(())
+    }
+
     /// Keeps what the plan relies on, and is told when it changes.
     fn watch(&self, stream: &StreamId, plan: &Plan) {
         let relied_on = steps::relied_on(plan);

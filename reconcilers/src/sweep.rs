@@ -16,16 +16,30 @@ impl Driver {
     /// # Errors
     /// [`StepError`]; what could be listed until then is listed again next time.
     pub async fn sweep(&self) -> Result<Vec<Decision>, StepError> {
-        let mut decisions = self.sweep_world().await?;
-        decisions.extend(self.sweep_log().await?);
+        self.sweep_where(|_| true).await
+    }
+
+    /// The same, of the streams that it may work on.
+    ///
+    /// # Errors
+    /// [`StepError`]; what could be listed until then is listed again next time.
+    pub async fn sweep_where(
+        &self,
+        is_ours: impl Fn(&StreamId) -> bool + Send + Sync,
+    ) -> Result<Vec<Decision>, StepError> {
+        let mut decisions = self.sweep_world(&is_ours).await?;
+        decisions.extend(self.sweep_log(&is_ours).await?);
         Ok(decisions)
     }
 
-    async fn sweep_world(&self) -> Result<Vec<Decision>, StepError> {
+    async fn sweep_world(
+        &self,
+        is_ours: &(impl Fn(&StreamId) -> bool + Send + Sync),
+    ) -> Result<Vec<Decision>, StepError> {
         let mut decisions = Vec::new();
         for (_, provider) in self.providers.each() {
             for target in provider.sweep().await.map_err(StepError::Observe)? {
-                if self.is_gone(&target).await? {
+                if is_ours(&target.stream()) && self.is_gone(&target).await? {
                     warn!(stream = %target.stream(), uid = %target.uid, "gone, yet there: removed");
                     let effect = provider.removal(&target);
                     let act =
@@ -55,10 +69,16 @@ impl Driver {
         Ok(found.is_some())
     }
 
-    async fn sweep_log(&self) -> Result<Vec<Decision>, StepError> {
-        self.index.catch_up().await?;
+    async fn sweep_log(
+        &self,
+        is_ours: &(impl Fn(&StreamId) -> bool + Send + Sync),
+    ) -> Result<Vec<Decision>, StepError> {
+        self.index.keep_up().await?;
         let mut decisions = Vec::new();
         for (stream, deployment) in self.index.owned() {
+            if !is_ours(&stream) {
+                continue;
+            }
             if let Some(command) = self.disown(&stream, &deployment).await? {
                 warn!(%stream, %deployment, "belongs to a deployment that does not know it: deleted");
                 decisions.push(Decision::new(stream, Act::Disown(command)));

@@ -41,6 +41,10 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("rusqlite", &["cairn-journal", "cairn-projections", "cairn-tests", "cairn-bench"]),
     ("tokio-postgres*", &["cairn-projections", "cairn-bench"]),
     ("async-graphql*", &["cairn-api"]),
+    (
+        "async-nats",
+        &["cairn-journal", "cairn-projections", "cairn-reconcilers", "cairn-tests", "cairn-bench"],
+    ),
     ("clap", &["cairn-cli", "cairn-bench"]),
     ("anyhow", &["cairn-cli", "cairn-tests", "cairn-bench"]),
 ];

@@ -162,7 +162,7 @@ async fn main() {
     let began = Instant::now();
     for number in 0..LOOKS as usize {
         let stream = streams.get(number % streams.len()).unwrap();
-        let (decision, _) = driver.look(stream).await.unwrap();
+        let decision = driver.look(stream).await.unwrap();
         driver.act(decision).await.unwrap();
     }
     let took = began.elapsed();

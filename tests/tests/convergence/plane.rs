@@ -129,7 +129,7 @@ impl Plane {
                 self.crash(worker);
                 None
             }
-            Some(Ok((decision, _))) => Some(decision),
+            Some(Ok(decision)) => Some(decision),
             Some(Err(error)) => {
                 self.tell_error(worker, stream, &error);
                 None
