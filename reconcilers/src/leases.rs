@@ -58,6 +58,12 @@ impl Partition {
         (0..PARTITIONS).map(Self)
     }
 
+    /// Which of them it is.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
     /// Whose part a stream is in: a function of its name alone.
     ///
     /// Not of its deployment, though that would keep a graph together: which deployment a resource belongs to is

@@ -226,7 +226,10 @@ impl Driver {
     }
 
     /// Keeps what a deployment's running rollout relies on, though its steps are another replica's.
-    pub(crate) async fn keep_what_it_relies_on(&self, stream: &StreamId) -> Result<(), StepError> {
+    ///
+    /// # Errors
+    /// [`StepError`]: try again soon, before what it relies on has been unneeded for long.
+    pub async fn keep_what_it_relies_on(&self, stream: &StreamId) -> Result<(), StepError> {
         let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
         let Some(running) = deployment.running() else {
             self.index.watch(stream, &[], self.clock.now());

@@ -40,7 +40,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// The first failure among seeds, as its seed and words.
-fn search(seeds: u64, rogue: Option<Rogue>) -> Option<(u64, Vec<String>)> {
+fn search(seeds: u64, rogue: Option<Rogue>, shared: bool) -> Option<(u64, Vec<String>)> {
     let next = AtomicU64::new(0);
     let found = std::sync::Mutex::new(None);
     std::thread::scope(|scope| {
@@ -51,7 +51,8 @@ fn search(seeds: u64, rogue: Option<Rogue>) -> Option<(u64, Vec<String>)> {
                     if seed >= seeds || found.lock().unwrap().is_some() {
                         return;
                     }
-                    let outcome = std::panic::catch_unwind(|| life::run(seed, rogue, false));
+                    let outcome =
+                        std::panic::catch_unwind(|| life::run(seed, rogue, shared, false));
                     let failures = match outcome {
                         Ok(failures) => failures,
                         Err(_) => vec!["it panicked".to_owned()],
@@ -69,11 +70,11 @@ fn search(seeds: u64, rogue: Option<Rogue>) -> Option<(u64, Vec<String>)> {
 #[test]
 fn everything_ends_as_wanted_whatever_goes_wrong() {
     if let Some(seed) = number("SEED") {
-        let failures = life::run(seed, None, true);
+        let failures = life::run(seed, None, false, true);
         assert!(failures.is_empty(), "{failures:#?}");
         return;
     }
-    if let Some((seed, failures)) = search(number("SEEDS").unwrap_or(SEEDS), None) {
+    if let Some((seed, failures)) = search(number("SEEDS").unwrap_or(SEEDS), None, false) {
         panic!(
             "seed {seed}: {failures:#?}\nreplay: SEED={seed} cargo test -p cairn-tests --test convergence everything -- --nocapture"
         );
@@ -81,9 +82,20 @@ fn everything_ends_as_wanted_whatever_goes_wrong() {
 }
 
 #[test]
+fn workers_that_share_the_work_end_as_wanted_too() {
+    if let Some(seed) = number("SHARED_SEED") {
+        let failures = life::run(seed, None, true, true);
+        assert!(failures.is_empty(), "{failures:#?}");
+    } else if let Some((seed, failures)) = search(number("SEEDS").unwrap_or(SEEDS) / 4, None, true)
+    {
+        panic!("SHARED_SEED={seed} replays this: {failures:#?}");
+    }
+}
+
+#[test]
 fn every_planted_bug_is_found() {
     for rogue in Rogue::ALL {
-        let found = search(SEEDS_PER_BUG, Some(rogue));
+        let found = search(SEEDS_PER_BUG, Some(rogue), false);
         assert!(found.is_some(), "{rogue:?} was not found in {SEEDS_PER_BUG} seeds");
         eprintln!("{rogue:?}: {:?}", found.map(|(seed, failures)| (seed, failures[0].clone())));
     }

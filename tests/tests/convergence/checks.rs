@@ -22,6 +22,8 @@ pub struct Checks {
     position: Position,
     entries: usize,
     streams: BTreeSet<StreamId>,
+    /// Deployments of which something new was recorded.
+    moved: BTreeSet<StreamId>,
     /// Incarnations whose creation was announced, and whose deletion was asked for, and when.
     announced: BTreeSet<Uuid>,
     unwanted: BTreeMap<Uuid, Time>,
@@ -34,6 +36,10 @@ impl Checks {
         &self.streams
     }
 
+    pub fn take_moved(&mut self) -> BTreeSet<StreamId> {
+        std::mem::take(&mut self.moved)
+    }
+
     /// Looks at what is new in the log and in the world.
     pub fn look(&mut self, plane: &Plane) {
         let mut gone = Vec::new();
@@ -43,6 +49,7 @@ impl Checks {
             let stream = &recorded.sealed.commit.stream;
             if stream.kind() == domain::deployment::KIND {
                 self.streams.insert(stream.clone());
+                self.moved.insert(stream.clone());
             }
             if stream.resource().is_none() {
                 continue;

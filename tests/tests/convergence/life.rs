@@ -19,8 +19,9 @@ const TURNS: usize = 260;
 const ROUNDS_MAX: usize = 400;
 
 /// Lives one seed, and says what was wrong.
-pub fn run(seed: u64, rogue: Option<Rogue>, trace: bool) -> Vec<String> {
+pub fn run(seed: u64, rogue: Option<Rogue>, shared: bool, trace: bool) -> Vec<String> {
     let mut plane = Plane::new(seed, rogue, trace);
+    plane.hands = shared.then_some(0);
     let deployments: Vec<Name> = match plane.rng.below(3) {
         0 => vec!["dev_shop".parse().unwrap()],
         _ => vec!["dev_shop".parse().unwrap(), "dev_blog".parse().unwrap()],
@@ -52,6 +53,11 @@ impl Plane {
 
     /// Something happens.
     fn turn(&mut self, deployments: &[Name]) {
+        if let Some(hands) = self.hands
+            && self.rng.per_mille(30)
+        {
+            self.hands = Some(hands + 1);
+        }
         let worker = self.rng.below(self.workers.len());
         match self.rng.below(1_000) {
             0..30 => {
@@ -216,12 +222,18 @@ impl Plane {
             let mut again_at = None;
             let mut progress = false;
             for (index, stream) in self.streams().into_iter().enumerate() {
-                let worker = (index + round) % self.workers.len();
+                let anybody = (index + round) % self.workers.len();
+                let worker = self.owner(&stream).unwrap_or(anybody);
                 let Some(decision) = self.look(worker, &stream) else { continue };
                 again_at = [again_at, decision.again_at].into_iter().flatten().min();
                 progress |= self.act(worker, decision) != Some(Next::Rest);
             }
-            progress |= self.sweep_unless_rogue(round % self.workers.len()) > 0;
+            let sweeper = round % self.workers.len();
+            for worker in 0..self.workers.len() {
+                if self.hands.is_some() || worker == sweeper {
+                    progress |= self.sweep_unless_rogue(worker) > 0;
+                }
+            }
             if !self.checks.failures.is_empty() {
                 return false;
             }

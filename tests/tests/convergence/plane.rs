@@ -14,6 +14,7 @@ use journal::memory::MemoryJournal;
 use journal::testing::Faulty;
 use journal::{ExecuteError, Executor, Journal};
 use reconcilers::decision::{Decision, Next, StepError};
+use reconcilers::leases::Partition;
 use reconcilers::{Clock, Driver, Providers, Settings};
 use sim::{Nature, Options, Sim};
 use uuid::Uuid;
@@ -35,6 +36,8 @@ impl Clock for Virtual {
 pub struct Worker {
     pub driver: Driver,
     pub pending: Vec<Decision>,
+    /// Deployments that it has yet to follow, where the work is shared.
+    unfollowed: BTreeSet<StreamId>,
 }
 
 pub struct Plane {
@@ -52,8 +55,14 @@ pub struct Plane {
     pub wanted: BTreeMap<Name, Option<Wanted>>,
     /// Resources without a deployment, which users talk to directly.
     pub direct: BTreeSet<ResourceId>,
+    /// The workers share the work, and this many times some of it has changed hands; none: anybody does anything.
+    pub hands: Option<usize>,
     pub trace: bool,
     pub crashes: u32,
+}
+
+fn owner(stream: &StreamId, hands: usize, workers: usize) -> usize {
+    (usize::from(Partition::of(stream).number()) + hands) % workers
 }
 
 impl Plane {
@@ -84,6 +93,7 @@ impl Plane {
             rogue,
             wanted: BTreeMap::new(),
             direct: BTreeSet::new(),
+            hands: None,
             trace,
             crashes: 0,
         };
@@ -102,7 +112,37 @@ impl Plane {
         let settings = Settings { session, grace_micros: 15_000_000 };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let driver = Driver::new(Executor::new(faulty), Providers::all(&self.sim), clock, settings);
-        Worker { driver, pending: Vec::new() }
+        let streams = self.checks.streams().iter();
+        let unfollowed =
+            streams.filter(|stream| stream.kind() == deployment::KIND).cloned().collect();
+        Worker { driver, pending: Vec::new(), unfollowed }
+    }
+
+    /// Whose a stream is, where the work is shared.
+    pub fn owner(&self, stream: &StreamId) -> Option<usize> {
+        Some(owner(stream, self.hands?, self.workers.len()))
+    }
+
+    fn is_anothers(&self, worker: usize, stream: &StreamId) -> bool {
+        self.owner(stream).is_some_and(|owner| owner != worker)
+    }
+
+    /// Keeps what the rollouts of others rely on. False: it could not, and does nothing else before it can.
+    fn follow(&mut self, worker: usize) -> bool {
+        while self.hands.is_some()
+            && let Some(stream) = self.workers[worker].unfollowed.first().cloned()
+        {
+            let driver = &self.workers[worker].driver;
+            match driver.keep_what_it_relies_on(&stream).now_or_never() {
+                Some(Ok(())) => self.workers[worker].unfollowed.remove(&stream),
+                Some(Err(_)) => return false,
+                None => {
+                    self.crash(worker);
+                    return false;
+                }
+            };
+        }
+        true
     }
 
     pub fn say(&self, words: impl FnOnce() -> String) {
@@ -124,6 +164,9 @@ impl Plane {
 
     /// Polled once: whatever does not finish has died.
     pub fn look(&mut self, worker: usize, stream: &StreamId) -> Option<Decision> {
+        if !self.follow(worker) || self.is_anothers(worker, stream) {
+            return None;
+        }
         match self.workers[worker].driver.look(stream).now_or_never() {
             None => {
                 self.crash(worker);
@@ -139,6 +182,10 @@ impl Plane {
 
     pub fn act(&mut self, worker: usize, decision: Decision) -> Option<Next> {
         let stream = decision.stream.clone();
+        if self.is_anothers(worker, &stream) {
+            self.say(|| format!("worker {worker} has lost {stream}"));
+            return None;
+        }
         self.say(|| format!("worker {worker} {decision:?}"));
         let outcome = match self.rogue {
             Some(rogue) => rogue.act(self, worker, decision),
@@ -163,7 +210,11 @@ impl Plane {
     }
 
     pub fn sweep(&mut self, worker: usize) -> usize {
-        let found = self.workers[worker].driver.sweep().now_or_never();
+        let (hands, workers) = (self.hands, self.workers.len());
+        let ours = move |stream: &StreamId| {
+            hands.is_none_or(|hands| owner(stream, hands, workers) == worker)
+        };
+        let found = self.workers[worker].driver.sweep_where(ours).now_or_never();
         let Some(found) = found else {
             self.crash(worker);
             return 0;
@@ -177,7 +228,11 @@ impl Plane {
     pub fn check(&mut self) {
         let mut checks = std::mem::take(&mut self.checks);
         checks.look(self);
+        let moved = checks.take_moved();
         self.checks = checks;
+        for worker in &mut self.workers {
+            worker.unfollowed.extend(moved.iter().cloned());
+        }
     }
 
     /// A command of a user's, which reaches the log.
