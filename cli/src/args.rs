@@ -1,10 +1,16 @@
 //! The command line.
 
+mod admin;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use admin::{
+    Admin, Audit, Backup, DataDir, Export, Key, Migrate, Prove, Restore, Verify,
+};
 
 use crate::failure::EXIT_CODES;
 use crate::terminal::Colour;
@@ -87,6 +93,9 @@ pub(crate) enum Command {
     /// Look after a data folder whose server is stopped
     #[command(subcommand)]
     Admin(Admin),
+    /// Prove to others what happened
+    #[command(subcommand)]
+    Audit(Audit),
     /// Show the versions of the client and the server
     Version(Version),
     /// The meaning of exit codes
@@ -118,6 +127,9 @@ pub(crate) struct Up {
     /// The simulated world's seed: the same seed, the same luck
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) seed: u64,
+    /// Keep a signed archive of the log there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -339,21 +351,6 @@ pub(crate) enum Sim {
     Drift(OneResource),
     /// Delete an object as somebody else would
     Remove(OneResource),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Admin {
-    /// Build the views anew from the log
-    Rebuild(DataDir),
-    /// Check every seal of the log, and every chain
-    Verify(DataDir),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DataDir {
-    /// The data folder [default: ~/.local/share/cairn]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

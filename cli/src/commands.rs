@@ -2,6 +2,7 @@
 
 mod admin;
 mod apply;
+mod audit;
 mod change;
 mod demo;
 mod events;
@@ -12,6 +13,8 @@ mod trace;
 mod up;
 mod validate;
 mod version;
+
+pub(crate) use admin::signer;
 
 use crate::args::{Cli, Command};
 use crate::client::Client;
@@ -54,6 +57,7 @@ async fn dispatch(
         Command::Up(args) => up::run(args, terminal).await,
         Command::Validate(args) => validate::run(args, terminal),
         Command::Admin(args) => admin::run(args, terminal).await,
+        Command::Audit(args) => audit::run(args, terminal).await,
         Command::Version(args) => version::run(&args, session().ok(), terminal).await,
         Command::ExitCodes => {
             terminal.print(EXIT_CODES);

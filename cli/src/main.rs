@@ -6,6 +6,7 @@ mod client;
 mod commands;
 mod config;
 mod failure;
+mod logs;
 mod progress;
 mod serve;
 mod sources;

@@ -1,5 +1,6 @@
 //! The wiring of a whole Cairn in one process. Every kind names its provider here: a forgotten one does not compile.
 
+mod archiver;
 mod bootstrap;
 mod world;
 
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) speed: u32,
     /// The simulated world's seed.
     pub(crate) seed: u64,
+    /// Where the log's archive is kept, if anywhere.
+    pub(crate) archive: Option<PathBuf>,
 }
 
 /// A server that is ready to run.
@@ -55,6 +58,7 @@ pub(crate) struct Server {
     plane: Plane,
     reconcilers: Loop,
     world: Arc<Sim>,
+    archiver: Option<archiver::Archiver>,
     closing: watch::Sender<bool>,
 }
 
@@ -144,6 +148,9 @@ impl Server {
         let back = WayBack::new(executor.clone(), Arc::new(WallClock));
         let reconcilers = Loop::new(Arc::new(driver.with_roll_back(Arc::new(back))));
         let closing = watch::Sender::new(false);
+        let archiver = settings.archive.as_ref().map(|folder| {
+            archiver::prepare(folder, &settings.data, executor.journal(), closing.subscribe())
+        });
         let plane = Plane {
             simulator: Some(Arc::new(SimulatedWorld::new(Arc::clone(&world), tenant.clone()))),
             tenant,
@@ -155,7 +162,8 @@ impl Server {
             numbers: numbers(recorder()?, reconcilers.counters(), reconcilers.queue()),
             closing: closing.subscribe(),
         };
-        Ok(Self { address, listener, plane, reconcilers, world, closing })
+        let archiver = archiver.transpose()?;
+        Ok(Self { address, listener, plane, reconcilers, world, archiver, closing })
     }
 
     /// Runs until `stop`, then lets everything come to an end.
@@ -181,6 +189,9 @@ impl Server {
                 .await
                 .map_err(|error| chain("the reconcilers stopped", &error))
         });
+        if let Some(archiver) = self.archiver {
+            tasks.spawn(archiver);
+        }
         let world = self.world;
         let living = tokio::spawn(async move { world.run().await });
         let mut closed = closing.subscribe();

@@ -81,6 +81,12 @@ impl Hash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Takes 32 bytes that were hashed elsewhere, a piece at a time.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

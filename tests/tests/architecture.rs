@@ -12,6 +12,7 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("cairn-domain", &[]),
     ("cairn-servers", &[]),
     ("cairn-journal", &["cairn-domain", "cairn-servers"]),
+    ("cairn-archive", &["cairn-domain", "cairn-journal"]),
     ("cairn-projections", &["cairn-domain", "cairn-journal", "cairn-servers"]),
     ("cairn-reconcilers", &["cairn-domain", "cairn-journal"]),
     ("cairn-sim", &["cairn-domain", "cairn-journal", "cairn-reconcilers"]),
@@ -25,6 +26,7 @@ const MAY_SEE: &[(&str, &[&str])] = &[
 const PARTS: &[&str] = &[
     "cairn-domain",
     "cairn-journal",
+    "cairn-archive",
     "cairn-projections",
     "cairn-reconcilers",
     "cairn-sim",

@@ -1,34 +1,52 @@
 //! `cairn admin`: what is done to a data folder whose server is stopped.
 
+mod archived;
+mod checks;
+
 use std::sync::Arc;
 use std::time::Instant;
 
+use archive::{ArchiveError, Finding, Place};
 use journal::Journal;
 use projections::Views;
 
 use crate::args::{Admin, DataDir};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::logs;
 use crate::serve;
 use crate::terminal::Terminal;
+
+pub(crate) use archived::signer;
 
 /// Looks after a data folder.
 pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
     match args {
         Admin::Rebuild(args) => rebuild(args, terminal).await,
-        Admin::Verify(args) => verify(args, terminal).await,
+        Admin::Verify(args) => checks::verify(args, terminal).await,
+        Admin::Backup(args) => archived::backup(args, terminal).await,
+        Admin::Restore(args) => archived::restore(args, terminal).await,
+        Admin::Migrate(args) => archived::migrate(args, terminal).await,
     }
 }
 
 async fn rebuild(args: DataDir, terminal: &Terminal) -> Outcome {
-    let data = existing(args)?;
+    let data = logs::existing(args.data_dir)?;
     let journal: Arc<dyn Journal> = serve::open_log(&data)?;
+    rebuild_views(&data, &journal, terminal).await
+}
+
+async fn rebuild_views(
+    data: &std::path::Path,
+    journal: &Arc<dyn Journal>,
+    terminal: &Terminal,
+) -> Outcome {
     let started = Instant::now();
-    let folder = serve::views_folder(&data);
+    let folder = serve::views_folder(data);
     let failed = |error: &dyn std::error::Error| {
         Failure::new(Exit::Negative, "the views cannot be rebuilt").detail(error.to_string())
     };
     let views = Views::open_sqlite(&folder).await.map_err(|error| failed(&error))?;
-    views.rebuild(&journal).await.map_err(|error| failed(&error))?;
+    views.rebuild(journal).await.map_err(|error| failed(&error))?;
     terminal.print(&format!(
         "the views are rebuilt from the log, up to position {}, in {:.1}s",
         views.position(),
@@ -37,32 +55,52 @@ async fn rebuild(args: DataDir, terminal: &Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
-async fn verify(args: DataDir, terminal: &Terminal) -> Outcome {
-    let data = existing(args)?;
-    let journal = serve::open_log(&data)?;
-    let verified = journal::verify(&*journal).await.map_err(|error| {
-        let mut failure = Failure::new(Exit::Negative, error.to_string());
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            failure = failure.detail(error.to_string());
-            cause = error.source();
-        }
-        failure.hint("stop using this log, and restore it from a copy")
-    })?;
-    terminal.print(&format!(
-        "the log is whole: {} commits with {} events of {} streams, up to position {}",
-        verified.commits, verified.events, verified.streams, verified.head
-    ));
-    Ok(Exit::Done)
+/// What is wrong with a log or an archive, and what to do about it.
+pub(super) fn explain(error: &ArchiveError) -> Failure {
+    let mut failure = Failure::new(exit(error), error.to_string());
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        failure = failure.detail(error.to_string());
+        cause = error.source();
+    }
+    failure.hint(hint(error))
 }
 
-/// A data folder that holds a log: nothing is made by looking.
-fn existing(args: DataDir) -> Outcome<std::path::PathBuf> {
-    let data = serve::data_folder(args.data_dir)?;
-    if serve::log_folder(&data).is_dir() {
-        Ok(data)
-    } else {
-        Err(Failure::not_found(format!("log in {}", data.display()))
-            .hint("name the folder with --data-dir"))
+fn exit(error: &ArchiveError) -> Exit {
+    match error {
+        ArchiveError::Damaged { .. } | ArchiveError::Journal(_) => Exit::Negative,
+        ArchiveError::Unavailable(_) | ArchiveError::Ended { .. } => Exit::Unreachable,
+        ArchiveError::Foreign { .. }
+        | ArchiveError::Append { .. }
+        | ArchiveError::Occupied { .. } => Exit::Refused,
+        ArchiveError::NotCovered { .. } | ArchiveError::Nothing { .. } => Exit::NotFound,
+        ArchiveError::TooLarge { .. } | ArchiveError::Key(_) => Exit::Invalid,
+    }
+}
+
+fn hint(error: &ArchiveError) -> &'static str {
+    match error {
+        ArchiveError::Damaged { finding, .. } if matches!(**finding, Finding::Differs) => {
+            "stop using both, and find out which was changed: the anchors are the archive's witness"
+        }
+        ArchiveError::Damaged { place: Place::InLog(..) | Place::Log, .. }
+        | ArchiveError::Journal(_) => {
+            "stop using this log, and restore it with `cairn admin restore`"
+        }
+        ArchiveError::Damaged { place: Place::Bundle | Place::InBundle(_), .. } => {
+            "do not trust the bundle; ask for another"
+        }
+        ArchiveError::Damaged { .. } => {
+            "find out who changed the archive; a log that is whole can fill a new one: `cairn admin backup`"
+        }
+        ArchiveError::Unavailable(_) => "check the place and its permissions, then try again",
+        ArchiveError::Ended { .. } => "try again; it goes on where it was",
+        ArchiveError::Foreign { .. } => "name the archive of this log, or an empty place",
+        ArchiveError::Append { .. } => "mend the cause and try again; it goes on where it was",
+        ArchiveError::Occupied { .. } => "name an empty place for the new log",
+        ArchiveError::NotCovered { .. } => "wait for the next anchor, or run `cairn admin backup`",
+        ArchiveError::Nothing { .. } => "widen the range, or check the stream's name",
+        ArchiveError::TooLarge { .. } => "ask for a part of the range",
+        ArchiveError::Key(_) => "check the key's file",
     }
 }

@@ -25,7 +25,8 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
     up::log(terminal);
     let folder = Folder::make()?;
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = Settings { data: folder.0.join("data"), listen, speed: args.speed, seed: 1 };
+    let settings =
+        Settings { data: folder.0.join("data"), listen, speed: args.speed, seed: 1, archive: None };
     let before = Config::load()?;
     let server = up::open(&settings, CONTEXT).await?;
     let mut config = Config::load()?;

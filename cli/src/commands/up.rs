@@ -14,7 +14,13 @@ use crate::terminal::Terminal;
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     let data = serve::data_folder(args.data_dir)?;
-    let settings = Settings { data, listen: args.listen, speed: args.speed, seed: args.seed };
+    let settings = Settings {
+        data,
+        listen: args.listen,
+        speed: args.speed,
+        seed: args.seed,
+        archive: args.archive,
+    };
     log(terminal);
     let stop = stopped()?;
     let context = context_name(settings.listen);
@@ -23,6 +29,9 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     terminal.print(&format!("Cairn is up at {url}"));
     terminal.say(&format!("  data     {}", settings.data.display()));
     terminal.say(&format!("  world    simulated, {}x as fast as ours", settings.speed));
+    if let Some(archive) = &settings.archive {
+        terminal.say(&format!("  archive  {}", archive.display()));
+    }
     terminal.say(&format!(
         "  context  {context}, with a token in {}",
         crate::config::path()?.display()

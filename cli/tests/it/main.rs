@@ -6,6 +6,7 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod archive;
 mod kill;
 mod plane;
 mod transcript;

@@ -1,0 +1,13 @@
+//! The archive as its users meet it: kept, checked, restored from, tampered with.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends"
+)]
+
+mod crash;
+mod keep;
+mod restore;
+mod tampering;
+mod world;

@@ -1,0 +1,122 @@
+//! A log, its archive and a key.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use archive::{Folder, Settings, Signer, Subject, Target, Verified, backup, verify};
+use domain::StreamId;
+use domain::commit::{Commit, Sealed};
+use journal::memory::MemoryJournal;
+use journal::testing::{commit, stream};
+use journal::{Journal, Position, Recorded, Token};
+use tempfile::TempDir;
+
+/// Bytes of a segment: a few commits, so that there are many segments.
+pub(crate) const SEGMENT_BYTES: usize = 2_000;
+
+pub(crate) struct World {
+    pub(crate) folder: TempDir,
+    pub(crate) journal: Arc<MemoryJournal>,
+}
+
+impl World {
+    /// An empty log.
+    pub(crate) fn new() -> Self {
+        let journal = Arc::new(MemoryJournal::new());
+        Self { folder: tempfile::tempdir().unwrap(), journal }
+    }
+
+    /// A log of some commits, archived and signed in three steps.
+    pub(crate) async fn archived() -> Self {
+        let world = Self::new();
+        for _ in 0..3 {
+            world.grow(20).await;
+            world.backup().await;
+        }
+        world
+    }
+
+    /// Adds commits, turn by turn to four streams.
+    pub(crate) async fn grow(&self, count: u64) {
+        let head = self.journal.head().await.unwrap().get();
+        for number in head + 1..=head + count {
+            let stream = stream(&format!("s{}", number % 4));
+            let before = self.journal.load(&stream, 0).await.unwrap();
+            let numbers: Vec<u64> = (0..=number % 3).collect();
+            let sealed = commit(&stream, u128::from(number), before.commits.last(), &numbers);
+            let appended = self.journal.append(before.token, sealed).await.unwrap();
+            assert_eq!(appended.position.get(), number);
+        }
+    }
+
+    pub(crate) fn archive(&self) -> PathBuf {
+        self.folder.path().join("archive")
+    }
+
+    pub(crate) fn target(&self) -> Arc<dyn Target> {
+        Arc::new(Folder::new(self.archive()))
+    }
+
+    pub(crate) fn log(&self) -> Arc<dyn Journal> {
+        Arc::clone(&self.journal) as Arc<dyn Journal>
+    }
+
+    pub(crate) fn signer(&self) -> Signer {
+        Signer::load_or_make(&self.folder.path().join("anchor.key")).unwrap()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let settings = Settings::new(Some(self.signer()));
+        Settings { segment_bytes_max: SEGMENT_BYTES, ..settings }
+    }
+
+    pub(crate) async fn backup(&self) {
+        backup(self.log(), self.target(), self.settings()).await.unwrap();
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        let key = Some(self.signer().public());
+        Subject { journal: Some(self.log()), archive: Some(self.target()), key, kept: None }
+    }
+
+    pub(crate) async fn verified(&self) -> Verified {
+        verify(self.subject()).await.unwrap()
+    }
+
+    /// The names in a folder of the archive, with their paths.
+    pub(crate) fn files(&self, folder: &str, end: &str) -> Vec<PathBuf> {
+        files(&self.archive().join(folder), end)
+    }
+}
+
+pub(crate) fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(end));
+    paths.sort();
+    paths
+}
+
+/// Every commit of a log.
+pub(crate) async fn all(journal: &dyn Journal) -> Vec<Recorded> {
+    use futures::StreamExt as _;
+    let head = journal.head().await.unwrap().get();
+    let commits = journal.follow(Position::START).take(usize::try_from(head).unwrap());
+    commits.map(Result::unwrap).collect().await
+}
+
+/// The log of somebody who can seal: commits as they are told, each continued as its stream goes.
+pub(crate) async fn forge(commits: impl IntoIterator<Item = Commit>) -> Arc<MemoryJournal> {
+    let journal = MemoryJournal::new();
+    for mut commit in commits {
+        let stream: StreamId = commit.stream.clone();
+        let before = journal.load(&stream, 0).await.unwrap();
+        let last = before.commits.last();
+        commit.prev_hash = last.map(|last| last.sealed.hash).unwrap_or_default();
+        commit.first_version = last.map_or(0, Recorded::last_version) + 1;
+        let token = last.map_or(Token::EMPTY, |last| Token::at(last.position));
+        let sealed: Sealed = commit.seal().unwrap();
+        journal.append(token, Arc::new(sealed)).await.unwrap();
+    }
+    Arc::new(journal)
+}

@@ -1,0 +1,124 @@
+//! The command line of whoever looks after a log, and of whoever checks it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use domain::StreamId;
+
+use crate::logs::LogAt;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Admin {
+    /// Build the views anew from the log
+    Rebuild(DataDir),
+    /// Check every seal of the log, every chain, and that an archive holds the same
+    Verify(Verify),
+    /// Bring an archive of the log up to date, and sign it
+    Backup(Backup),
+    /// Fill a new log from an archive, and build the views from it
+    Restore(Restore),
+    /// Move to another log: the same commits at the same positions
+    Migrate(Migrate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataDir {
+    /// The data folder [default: ~/.local/share/cairn]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    /// The archive to compare the log with
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: Option<PathBuf>,
+    /// Check the archive alone, where the log is lost or elsewhere
+    #[arg(long, requires = "archive")]
+    pub(crate) archive_only: bool,
+    /// The public key of the anchors [default: that of the data folder]
+    #[arg(long, requires = "archive", value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// An anchor that was kept elsewhere, and that the archive must still hold
+    #[arg(long, requires = "archive", value_name = "FILE")]
+    pub(crate) kept: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    /// The archive; only what it lacks is added
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// The archive
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) from: PathBuf,
+    /// The old data folder, if its log can still be read: what the archive lacks is taken from it
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) tail: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// The old log: sqlite (that of the data folder) or sqlite:FOLDER
+    #[arg(long, value_name = "LOG")]
+    pub(crate) from: LogAt,
+    /// The new log, empty or begun by an earlier try
+    #[arg(long, value_name = "LOG")]
+    pub(crate) to: LogAt,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Write a bundle of commits with the proof that they are the log's
+    Export(Export),
+    /// Check a bundle: needs the public key, and nothing else
+    Verify(Prove),
+    /// Write the public key, which whoever checks must have from you
+    Key(Key),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The archive
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) archive: PathBuf,
+    /// The first position
+    #[arg(long, default_value_t = 1, value_name = "POSITION")]
+    pub(crate) from: u64,
+    /// The last position [default: the last that is signed]
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) to: Option<u64>,
+    /// Only commits of this stream, such as ev.default.database.dev_shop_db
+    #[arg(long, value_name = "STREAM")]
+    pub(crate) stream: Option<StreamId>,
+    /// The bundle's file; `-` for the standard output
+    #[arg(long, short, default_value = "-", value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The bundle's file
+    pub(crate) bundle: PathBuf,
+    /// The public key, from whoever keeps the log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Key {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+}
