@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt as _, TryStreamExt as _};
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
-use projections::{Filter, PostgresViews, Sort, ViewStore as _, Views};
+use projections::{Filter, PostgresViews, Sort, Views};
 use servers::postgres::{Options, Postgres};
 
 use crate::load;

@@ -53,7 +53,8 @@ async fn a_log_moves_and_keeps_ids_positions_and_hashes() {
     assert_eq!((copied.present, copied.added), (0, 1_000));
     assert_same(&*world.journal, &moved).await;
     for recorded in all(&*world.journal).await {
-        let found = moved.find(recorded.sealed.commit.commit_id).await.unwrap().unwrap();
+        let commit = &recorded.sealed.commit;
+        let found = moved.find(&commit.stream, commit.commit_id).await.unwrap().unwrap();
         assert_eq!(found.position, recorded.position);
     }
     let again = copy::copy(source().await.unwrap(), &moved).await.unwrap();

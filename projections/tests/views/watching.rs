@@ -50,7 +50,7 @@ fn a_replica_sees_the_position_the_changes_and_the_health_of_a_runner_elsewhere(
         register(&mut world, 1).await;
         replica.views.at_least(Position::new(1), LONG).await.unwrap();
         let account = stream_of(domain::account::KIND, "a");
-        assert_eq!(changes.recv().await.unwrap().streams, [account.clone()]);
+        assert_eq!(changes.recv().await.unwrap().streams, std::slice::from_ref(&account));
         assert!(replica.views.get(&account, None).await.unwrap().is_some());
         running.abort();
 

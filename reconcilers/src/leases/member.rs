@@ -252,8 +252,9 @@ impl Member {
             Some(_) if ours => {}
             // It was given up, though the reply was lost.
             Some(granted) if granted.stage == Stage::Freed => {
-                if seen.revision > granted.token {
-                    self.given_up.insert(lease, granted.token);
+                let token = granted.token;
+                if seen.revision > token {
+                    self.given_up.insert(lease, token);
                     self.granted.remove(&lease);
                 }
             }

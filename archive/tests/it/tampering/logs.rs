@@ -33,7 +33,11 @@ impl Journal for Rewritten {
         stream::iter(rest).boxed()
     }
 
-    fn find(&self, _: Uuid) -> BoxFuture<'_, Result<Option<Recorded>, JournalError>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a StreamId,
+        _: Uuid,
+    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>> {
         ready(Err(JournalError::Closed)).boxed()
     }
 
