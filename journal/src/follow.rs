@@ -56,6 +56,9 @@ impl<S: Source> Follower<S> {
             let live = *self.live.borrow_and_update();
             if live.head > self.cursor {
                 self.batch = self.source.batch(self.cursor).await?.into();
+                // A source may know of commits before its followers are told of them. They are read again then:
+                // whoever has seen more than the head would take the next look for a log that lost commits.
+                self.batch.retain(|recorded| recorded.position <= live.head);
                 if self.batch.is_empty() {
                     return Err(gap(self.cursor.next()));
                 }
@@ -82,5 +85,44 @@ fn gap(expected: Position) -> JournalError {
         position: expected,
         stream: None,
         breakage: Box::new(Breakage::Gap { expected }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::testing::{commit, stream};
+
+    /// Two commits, whatever was told of them.
+    struct Ahead(Vec<Recorded>);
+
+    impl Source for Ahead {
+        fn batch(&self, after: Position) -> BoxFuture<'_, Result<Vec<Recorded>, JournalError>> {
+            let rest = self.0.iter().filter(|recorded| recorded.position > after);
+            let rest: Vec<Recorded> = rest.cloned().collect();
+            async move { Ok(rest) }.boxed()
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_ahead_of_what_was_told_is_waited_for() {
+        let stream = stream("a");
+        let mut commits = Vec::new();
+        for number in 1..=2 {
+            let sealed = commit(&stream, number, commits.last(), &[1]);
+            let position = Position::new(commits.len() as u64 + 1);
+            commits.push(Recorded { position, sealed });
+        }
+        let told = |number| Live { head: Position::new(number), closed: false };
+        let live = watch::Sender::new(told(1));
+        let mut followed = follow(Ahead(commits), live.subscribe(), Position::START);
+        let first = followed.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(first.position, Position::new(1));
+        assert!(followed.next().now_or_never().is_none(), "nothing more was told");
+        live.send_replace(told(2));
+        let second = followed.next().now_or_never().unwrap().unwrap().unwrap();
+        assert_eq!(second.position, Position::new(2));
     }
 }
