@@ -43,7 +43,7 @@ install_debian() {
 have_pip() {
   python3 -m pip --version >/dev/null 2>&1 && return
   can_install || return 1
-  install_debian python3-pip && python3 -m pip --version >/dev/null 2>&1
+  install_debian ca-certificates python3-pip && python3 -m pip --version >/dev/null 2>&1
 }
 
 # Unpacks a package of Python into a folder. Nothing of it is run, and nothing is installed on the machine.

@@ -8,7 +8,10 @@ use std::time::Duration;
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Asks a loopback port for a path; gives the status and the body.
-pub(crate) fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
+///
+/// # Errors
+/// Where nobody listens or answers in time.
+pub fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;

@@ -5,7 +5,8 @@
 //!
 //! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
 //! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
-//! - [`proxy::Proxy`], a bad network in front of any of them.
+//! - [`proxy::Proxy`], a bad network in front of any of them, and [`disk::SmallDisk`], a full disk under them;
+//! - [`Process`], any other program, to be treated like them.
 //!
 //! Everything blocks until it is so, by looking, never by hoping; in a `#[tokio::test]` it may be called as it is.
 //! What cannot be done ends the test with what was tried, and with the end of the server's log.
@@ -17,7 +18,8 @@
     reason = "tests build on this, and a test whose server cannot be had ends"
 )]
 
-mod http;
+pub mod disk;
+pub mod http;
 pub mod nats;
 mod place;
 mod port;
@@ -30,6 +32,8 @@ use std::time::{Duration, Instant};
 
 pub use place::Place;
 pub use port::Port;
+pub use process::Process;
+pub use rustix::process::Signal;
 
 /// Where `make servers` puts them, unless this names another folder.
 const FOLDER: &str = "CAIRN_SERVERS";

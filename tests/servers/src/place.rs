@@ -7,6 +7,8 @@ use std::sync::Once;
 
 use tempfile::TempDir;
 
+use crate::disk;
+
 /// What the folders' names begin with.
 const PREFIX: &str = "cairn-server-";
 /// Held by whoever uses a folder, in the folder.
@@ -61,6 +63,7 @@ fn sweep() {
         let lock = ours.then(|| File::open(entry.path().join(LOCK)).ok()).flatten();
         // A folder without a lock file is just being made.
         if lock.is_some_and(|lock| lock.try_lock().is_ok()) {
+            disk::unmount(&entry.path().join(disk::MOUNTED));
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }

@@ -16,9 +16,11 @@ const LOG_SHOWN_BYTES: usize = 4_000;
 
 /// A program that is started again and again in the same way; at most one process of it runs.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub struct Process {
     program: PathBuf,
     arguments: Vec<OsString>,
+    /// All that it is told by variables; none: what this program was told.
+    environment: Option<Vec<(String, OsString)>>,
     /// Who runs it; none: whoever runs this program.
     user: Option<String>,
     log: PathBuf,
@@ -26,22 +28,37 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn new(program: &Path, arguments: &[&str], user: Option<&str>, log: &Path) -> Self {
+    /// Describes a program, and starts nothing. What it writes goes to the end of a file.
+    #[must_use]
+    pub fn new(program: &Path, arguments: &[&str], user: Option<&str>, log: &Path) -> Self {
         Self {
             program: program.to_owned(),
             arguments: arguments.iter().map(OsString::from).collect(),
+            environment: None,
             user: user.map(str::to_owned),
             log: log.to_owned(),
             running: Mutex::new(None),
         }
     }
 
+    /// Gives it these variables and PATH, and no others.
+    #[must_use]
+    pub fn with_environment(mut self, variables: &[(&str, &Path)]) -> Self {
+        let path = ("PATH".to_owned(), std::env::var_os("PATH").unwrap_or_default());
+        let given = variables.iter().map(|(name, value)| ((*name).to_owned(), value.into()));
+        self.environment = Some(given.chain([path]).collect());
+        self
+    }
+
     /// Starts it, which must not be running.
-    pub(crate) fn start(&self) {
+    pub fn start(&self) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log");
         let mut command = as_user(self.user.as_deref(), &["--pdeathsig=KILL"]);
         command.arg(&self.program).args(&self.arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log")).stderr(log);
+        if let Some(environment) = &self.environment {
+            command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        }
         // Ctrl-C is for the test program; a folder that is removed is nobody's working directory.
         command.process_group(0).current_dir("/");
         let mut running = self.running();
@@ -50,7 +67,8 @@ impl Process {
     }
 
     /// Whether a process runs, frozen or not.
-    pub(crate) fn runs(&self) -> bool {
+    #[must_use]
+    pub fn runs(&self) -> bool {
         let mut running = self.running();
         let ended = running.as_mut().is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
         if ended {
@@ -60,7 +78,7 @@ impl Process {
     }
 
     /// Sends a signal to the process and to all that it started.
-    pub(crate) fn signal_all(&self, signal: Signal) {
+    pub fn signal_all(&self, signal: Signal) {
         if let Some(child) = self.running().as_ref() {
             for pid in family(child.id()) {
                 send(pid, signal);
@@ -69,7 +87,7 @@ impl Process {
     }
 
     /// Ends it as a power cut would, with all that it started; returns when they are gone.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         let Some(mut child) = self.running().take() else { return };
         // Frozen first: it starts nothing more while its children are looked up.
         send(child.id(), Signal::STOP);
@@ -82,7 +100,7 @@ impl Process {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) fn stop(&self, signal: Signal) {
+    pub fn stop(&self, signal: Signal) {
         let Some(mut child) = self.running().take() else { return };
         send(child.id(), Signal::CONT);
         send(child.id(), signal);
@@ -93,12 +111,14 @@ impl Process {
     }
 
     /// What it wrote, in all its lives.
-    pub(crate) fn log(&self) -> String {
+    #[must_use]
+    pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
     /// The end of what it wrote.
-    pub(crate) fn log_end(&self) -> String {
+    #[must_use]
+    pub fn log_end(&self) -> String {
         let log = self.log();
         let start = log.len().saturating_sub(LOG_SHOWN_BYTES);
         let start = (start..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or_default();

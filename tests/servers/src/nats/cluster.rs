@@ -115,20 +115,34 @@ impl Cluster {
     /// Which server leads a JetStream stream; none while there is none.
     #[must_use]
     pub fn leader(&self, stream: &str) -> Option<usize> {
-        self.servers.iter().find_map(|server| {
-            let page = server.monitor("/jsz?accounts=true&streams=true")?;
-            let accounts = page.get("account_details")?.as_array()?;
-            let streams = accounts.iter().filter_map(|account| account.get("stream_detail"));
-            let mut streams = streams.filter_map(Value::as_array).flatten();
-            let detail = streams.find(|detail| text(detail, "/name") == Some(stream))?;
-            self.named(text(detail, "/cluster/leader")?)
-        })
+        self.servers.iter().find_map(|server| self.leader_by(server, stream))
+    }
+
+    /// Which server leads a JetStream stream by the word of one.
+    fn leader_by(&self, server: &Nats, stream: &str) -> Option<usize> {
+        let page = server.monitor("/jsz?accounts=true&streams=true")?;
+        let accounts = page.get("account_details")?.as_array()?;
+        let streams = accounts.iter().filter_map(|account| account.get("stream_detail"));
+        let mut streams = streams.filter_map(Value::as_array).flatten();
+        let detail = streams.find(|detail| text(detail, "/name") == Some(stream))?;
+        self.named(text(detail, "/cluster/leader")?)
     }
 
     /// Which server leads a JetStream stream; waits until one does.
     #[must_use]
     pub fn wait_leader(&self, stream: &str) -> usize {
         until("a leader of the stream", || self.leader(stream))
+    }
+
+    /// Which server leads a JetStream stream by the word of all but one, who may not know that it leads no more;
+    /// waits until another does.
+    #[must_use]
+    pub fn wait_other_leader(&self, stream: &str, than: usize) -> usize {
+        until("another leader of the stream", || {
+            let others = self.servers.iter().enumerate().filter(|(index, _)| *index != than);
+            let mut said = others.filter_map(|(_, server)| self.leader_by(server, stream));
+            said.find(|leader| *leader != than)
+        })
     }
 
     /// Parts a server from all others: what they send each other waits, as packets do that are sent again.

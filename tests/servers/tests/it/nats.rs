@@ -74,7 +74,7 @@ fn a_cluster_goes_on_without_its_leader() {
     assert_eq!(client.publish(), 1);
     let killed = cluster.wait_leader("T");
     cluster.servers()[killed].kill9();
-    let next = until("another leader", || cluster.leader("T").filter(|next| *next != killed));
+    let next = cluster.wait_other_leader("T", killed);
     assert_eq!(publish_at(&cluster.servers()[next]), 2);
     cluster.servers()[killed].restart();
     cluster.wait_ready();
@@ -88,16 +88,7 @@ fn a_parted_leader_is_replaced_and_follows_when_it_is_back() {
     Client::connect(cluster.servers()[0].port()).unwrap().create_stream(3);
     let parted = cluster.wait_leader("T");
     cluster.isolate(parted);
-    let other = (parted + 1) % 3;
-    let next = until("another leader", || {
-        let page = cluster.servers()[other].monitor("/jsz?accounts=true&streams=true")?;
-        let leader = page.pointer("/account_details/0/stream_detail/0/cluster/leader")?.as_str()?;
-        cluster
-            .servers()
-            .iter()
-            .position(|server| server.name() == leader)
-            .filter(|next| *next != parted)
-    });
+    let next = cluster.wait_other_leader("T", parted);
     assert_eq!(publish_at(&cluster.servers()[next]), 1);
     cluster.heal(parted);
     cluster.wait_ready();

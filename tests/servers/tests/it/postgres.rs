@@ -55,3 +55,21 @@ fn a_frozen_server_answers_when_it_is_let() {
         assert_eq!(asked.join().unwrap().unwrap()[0][0].as_deref(), Some("1"));
     });
 }
+
+#[test]
+fn a_full_disk_stops_writing_until_there_is_room() {
+    let Some(disk) = servers::disk::SmallDisk::mount(64 << 20) else {
+        println!("NOT TESTED: a full disk. It takes the right to mount one");
+        return;
+    };
+    let folder = Some(disk.path().to_owned());
+    let server = Postgres::start(&Options { folder, ..Options::default() });
+    fill(&server, "postgres");
+    disk.fill();
+    let grow = "INSERT INTO t SELECT n, repeat('x', 200) FROM generate_series(1, 20000) n";
+    assert!(server.query("postgres", grow).is_err());
+    assert_eq!(count(&server, "postgres").unwrap(), "100");
+    disk.free();
+    server.restart();
+    assert_eq!(count(&server, "postgres").unwrap(), "100");
+}
