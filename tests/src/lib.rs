@@ -7,6 +7,8 @@
     reason = "tests build on this"
 )]
 
+pub mod history;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
