@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup servers demo test check bench bless
+.PHONY: help setup servers demo test check soak bench bless
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ check: servers ## The fast half: format, lints and tests of the pure crate and t
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked -p cairn-domain -p cairn-journal --all-targets -- -D warnings
 	$(CARGO) test --locked -p cairn-domain -p cairn-journal
+
+soak: servers ## A thousand failures of real processes under load (ROUNDS: how many), and what they cost
+	CAIRN_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --locked -p cairn-cli --test failures -- --nocapture
 
 bench: servers ## Measures, each figure as a ratio to a raw baseline of the same run
 	$(CARGO) build --locked --release -p cairn-cli -p cairn-bench
