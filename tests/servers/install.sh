@@ -144,8 +144,9 @@ postgres_data() {
 }
 
 postgres_is_there() {
-  [ -x "$SERVERS/postgres/bin/postgres" ] && [ -f "$SERVERS/postgres-user" ] && [ -f "$SERVERS/postgres-major" ] \
-    && [ "$("$SERVERS/postgres/bin/postgres" --version | grep -oE '[0-9]+' | head -1)" = "$(cat "$SERVERS/postgres-major")" ] \
+  local program="$SERVERS/postgres/bin/postgres"
+  [ -x "$program" ] && [ -f "$SERVERS/postgres-user" ] && [ -f "$SERVERS/postgres-major" ] \
+    && [ "$("$program" --version | grep -oE '[0-9]+' | head -1)" = "$(cat "$SERVERS/postgres-major")" ] \
     && { is_root || [ ! -s "$SERVERS/postgres-user" ]; }
 }
 

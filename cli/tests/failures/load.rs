@@ -243,7 +243,8 @@ fn request(application: &str, count: u64) -> Value {
     let mut variables = rest;
     variables["idempotencyKey"] = json!(key);
     let query = format!(
-        "mutation($input: {input}!) {{ {field}(input: $input) {{ commandId position unchanged userErrors {{ code }} }} }}"
+        "mutation($input: {input}!) {{ {field}(input: $input) \
+         {{ commandId position unchanged userErrors {{ code }} }} }}"
     );
     json!({ "query": query, "variables": { "input": variables } })
 }
