@@ -17,12 +17,12 @@ use crate::load;
 use crate::report::Report;
 
 /// Commands in flight, and rows in a raw transaction.
-const WINDOW: usize = 64;
+pub(crate) const WINDOW: usize = 64;
 /// Lives of one round, of four commands each.
 const LIVES: u64 = 10_000;
 
 /// One stored commit: stream, version, id, bytes.
-type Row = (String, u64, [u8; 16], Box<[u8]>);
+pub(crate) type Row = (String, u64, [u8; 16], Box<[u8]>);
 
 /// Measures both sides in A-B-B-A order and reports the median of each.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
@@ -42,10 +42,18 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     Ok(())
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 async fn ours(lives: u64) -> anyhow::Result<(f64, Vec<Row>)> {
     let directory = tempfile::tempdir()?;
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory.path())?);
+    let journal = Arc::new(SqliteJournal::open(directory.path())?);
+    through(journal, lives).await
+}
+
+/// Commands a second on any log, and what they stored.
+#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(crate) async fn through(
+    journal: Arc<dyn Journal>,
+    lives: u64,
+) -> anyhow::Result<(f64, Vec<Row>)> {
     let executor = Executor::new(Arc::clone(&journal));
     let tenant = load::tenant()?;
     let next = Arc::new(AtomicU64::new(0));

@@ -5,6 +5,7 @@
 
 mod commands;
 mod fleet;
+mod jetstream;
 mod load;
 mod postgres;
 mod reconciles;
@@ -32,6 +33,8 @@ struct Arguments {
 enum Subject {
     /// Commands a second in process against raw group commits.
     Commands,
+    /// The same on JetStream against raw publishes, by durability class. Needs `make servers`.
+    Jetstream,
     /// From a command to the row that shows it.
     Visible,
     /// Events a second from the log into empty views against inserting the same rows.
@@ -59,6 +62,7 @@ fn main() -> anyhow::Result<()> {
         }
         match subject {
             Subject::Commands => runtime.block_on(commands::measure(&mut report, scale))?,
+            Subject::Jetstream => runtime.block_on(jetstream::measure(&mut report, scale))?,
             Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
             Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,
             Subject::Postgres => runtime.block_on(postgres::measure(&mut report, scale))?,
