@@ -229,10 +229,10 @@ fn read(body: &Value, answer: &Value) -> Option<Answer> {
 /// What a client asks for at its so-manieth turn.
 fn request(application: &str, count: u64) -> Value {
     let key = Uuid::now_v7();
-    let (field, input, rest) = if count % DELETE_EVERY == 0 {
+    let (field, input, rest) = if count.is_multiple_of(DELETE_EVERY) {
         let deployment = format!("dev_{application}");
         ("deploymentDelete", "DeploymentDeleteInput", json!({ "deployment": deployment }))
-    } else if count % DEPLOY_EVERY == 0 {
+    } else if count.is_multiple_of(DEPLOY_EVERY) {
         let what = json!({ "application": application, "environment": "dev" });
         ("deploymentDeploy", "DeploymentDeployInput", what)
     } else {
