@@ -90,9 +90,7 @@ fn a_lost_log_is_restored_by_one_command_and_the_server_goes_on() {
 fn what_the_archive_lacks_is_taken_from_the_old_log() {
     let mut kept = Kept::new();
     kept.plane.start();
-    let file = "cli/tests/files/class.yaml";
-    let applied = kept.plane.cairn(&["class", "apply", file]);
-    assert!(applied.status.success());
+    kept.plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev", "--detach"]);
     assert!(kept.plane.stop());
     let before = kept.says("cairn admin verify --data-dir data");
     kept.says("cairn admin restore --from archive --tail data --data-dir new");
