@@ -21,7 +21,8 @@ use crate::shelf::{self, Shelf};
 use crate::target::Target;
 use crate::{ArchiveError, Finding, Place};
 
-/// Appends that are under way at once: as many as the embedded log takes into one group.
+/// Appends that are under way at once: as many as the embedded log takes into one group. A log that may change their
+/// order takes them one by one.
 const IN_FLIGHT_MAX: usize = 256;
 
 /// Commits in order, from the first.
@@ -149,7 +150,8 @@ struct Filling<'a> {
 
 impl Filling<'_> {
     async fn append(&mut self, recorded: Recorded) -> Result<(), ArchiveError> {
-        if self.under_way.len() >= IN_FLIGHT_MAX {
+        let most = if self.to.keeps_the_order_of_appends() { IN_FLIGHT_MAX } else { 1 };
+        if self.under_way.len() >= most {
             self.answered().await?;
         }
         let Recorded { position, sealed } = recorded;

@@ -1,9 +1,8 @@
 //! The command line.
 
 mod admin;
+mod up;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -11,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use admin::{
     Admin, Audit, Backup, DataDir, Export, Key, Migrate, Prove, Restore, Verify,
 };
+pub(crate) use up::Up;
 
 use crate::failure::EXIT_CODES;
 use crate::terminal::Colour;
@@ -111,25 +111,6 @@ pub(crate) enum Output {
     Table,
     /// For programs.
     Json,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Up {
-    /// Where everything is kept [default: ~/.local/share/cairn]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Where to listen
-    #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
-    pub(crate) listen: SocketAddr,
-    /// How much faster than ours the simulated world's clock runs
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SPEED_MAX), value_name = "FACTOR")]
-    pub(crate) speed: u32,
-    /// The simulated world's seed: the same seed, the same luck
-    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
-    pub(crate) seed: u64,
-    /// Keep a signed archive of the log there
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) archive: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

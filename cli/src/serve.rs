@@ -2,6 +2,7 @@
 
 mod archiver;
 mod bootstrap;
+mod stores;
 mod world;
 
 use std::net::SocketAddr;
@@ -11,10 +12,8 @@ use std::sync::atomic::Ordering;
 
 use api::{Durability, Plane, Token, Tokens};
 use domain::Tenant;
-use journal::Executor;
-use journal::sqlite::{SqliteJournal, SqliteSnapshots};
+use journal::sqlite::SqliteJournal;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use projections::Views;
 use reconcilers::driver::GRACE_MICROS;
 use reconcilers::planner::WayBack;
 use reconcilers::providers::Provided;
@@ -28,6 +27,8 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::logs::LogAt;
+use stores::Stores;
 use world::SimulatedWorld;
 
 /// The one tenant of an embedded Cairn.
@@ -48,6 +49,12 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// Where the log's archive is kept, if anywhere.
     pub(crate) archive: Option<PathBuf>,
+    /// Where the log is.
+    pub(crate) journal: LogAt,
+    /// Where the views are: a PostgreSQL database, or the data folder.
+    pub(crate) views: Option<String>,
+    /// The least that the log must promise.
+    pub(crate) require: Option<Durability>,
 }
 
 /// A server that is ready to run.
@@ -91,13 +98,6 @@ pub(crate) fn open_log(data: &Path) -> Outcome<Arc<SqliteJournal>> {
     Ok(Arc::new(journal))
 }
 
-/// How commands are carried out on the log of a data folder.
-fn journal_settings(data: &Path) -> Outcome<journal::Settings> {
-    let folder = log_folder(data);
-    let snapshots = SqliteSnapshots::open(&folder).map_err(|error| unusable(&folder, error))?;
-    Ok(journal::Settings { snapshots: Some(Arc::new(snapshots)), ..journal::Settings::default() })
-}
-
 /// The token that gives access to the server of a data folder: the one that is known already, or a new one.
 pub(crate) fn token(data: &Path, known: Option<&str>) -> Outcome<(Tokens, Option<Token>)> {
     let path = data.join("tokens.json");
@@ -112,8 +112,13 @@ pub(crate) fn token(data: &Path, known: Option<&str>) -> Outcome<(Tokens, Option
 }
 
 fn unusable(path: &Path, error: impl std::error::Error) -> Failure {
-    let mut failure = Failure::new(Exit::Unreachable, format!("cannot use {}", path.display()));
-    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    let failure = Failure::new(Exit::Unreachable, format!("cannot use {}", path.display()));
+    caused(failure, &error)
+}
+
+/// A failure with everything behind it.
+pub(crate) fn caused(mut failure: Failure, error: &dyn std::error::Error) -> Failure {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         failure = failure.detail(error.to_string());
         cause = error.source();
@@ -132,10 +137,7 @@ impl Server {
             .hint("is another Cairn running there? choose another address with --listen")
         })?;
         let address = listener.local_addr().unwrap_or(settings.listen);
-        let journal = open_log(&settings.data)?;
-        let executor = Executor::with(journal, journal_settings(&settings.data)?);
-        let folder = views_folder(&settings.data);
-        let views = Views::open_sqlite(&folder).await.map_err(|error| unusable(&folder, error))?;
+        let Stores { executor, views, durability } = stores::open(settings).await?;
         let tenant: Tenant = TENANT.parse().map_err(|error| unusable(&settings.data, error))?;
         let planner = Planner::new(executor.clone(), tenant.clone());
         let world = world::open(settings).map_err(|error| unusable(&settings.data, error))?;
@@ -157,7 +159,7 @@ impl Server {
             executor,
             views,
             planner,
-            durability: Durability::PowerLoss,
+            durability,
             tokens: Arc::new(tokens),
             numbers: numbers(recorder()?, reconcilers.counters(), reconcilers.queue()),
             closing: closing.subscribe(),

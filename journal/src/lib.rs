@@ -206,6 +206,12 @@ pub trait Journal: Send + Sync + 'static {
         commit_id: Uuid,
     ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>>;
 
+    /// Whether appends take their places in the order in which their futures are first polled, so that one may be
+    /// begun with the token that the one before it will leave. Otherwise each waits for the answer to the last.
+    fn keeps_the_order_of_appends(&self) -> bool {
+        false
+    }
+
     /// The position of the last commit.
     ///
     /// # Errors

@@ -133,6 +133,10 @@ impl Journal for MemoryJournal {
         ready(Ok(before.and_then(|before| log.after(before).first().cloned()))).boxed()
     }
 
+    fn keeps_the_order_of_appends(&self) -> bool {
+        true
+    }
+
     fn head(&self) -> BoxFuture<'_, Result<Position, JournalError>> {
         ready(Ok(self.0.live.borrow().head)).boxed()
     }

@@ -139,6 +139,10 @@ impl Journal for SqliteJournal {
         self.reading.readers.read_few(move |c| rows::find(c, commit_id)).boxed()
     }
 
+    fn keeps_the_order_of_appends(&self) -> bool {
+        true
+    }
+
     fn head(&self) -> BoxFuture<'_, Result<Position, JournalError>> {
         ready(Ok(self.live.borrow().head)).boxed()
     }

@@ -10,6 +10,7 @@ use super::{Session, dispatch, up};
 use crate::args::{Cli, Demo};
 use crate::config::{Config, Context};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::logs::LogAt;
 use crate::serve::Settings;
 use crate::terminal::Terminal;
 
@@ -25,8 +26,16 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
     up::log(terminal);
     let folder = Folder::make()?;
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings =
-        Settings { data: folder.0.join("data"), listen, speed: args.speed, seed: 1, archive: None };
+    let settings = Settings {
+        data: folder.0.join("data"),
+        listen,
+        speed: args.speed,
+        seed: 1,
+        archive: None,
+        journal: LogAt::Sqlite(None),
+        views: None,
+        require: None,
+    };
     let before = Config::load()?;
     let server = up::open(&settings, CONTEXT).await?;
     let mut config = Config::load()?;

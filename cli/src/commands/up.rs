@@ -20,6 +20,9 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
         speed: args.speed,
         seed: args.seed,
         archive: args.archive,
+        journal: args.journal,
+        views: args.views,
+        require: args.require_durability,
     };
     log(terminal);
     let stop = stopped()?;

@@ -9,4 +9,5 @@
 mod archive;
 mod kill;
 mod plane;
+mod stores;
 mod transcript;

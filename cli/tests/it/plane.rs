@@ -12,6 +12,8 @@ const CAIRN: &str = env!("CARGO_BIN_EXE_cairn");
 pub(crate) struct Plane {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
+    /// What `cairn up` is told besides.
+    pub(crate) settings: Vec<String>,
     speed: u32,
     server: Option<Child>,
 }
@@ -20,7 +22,13 @@ impl Plane {
     /// A folder without a server.
     pub(crate) fn new(speed: u32) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port, speed, server: None }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            port,
+            settings: Vec::new(),
+            speed,
+            server: None,
+        }
     }
 
     /// A folder with a running server.
@@ -36,14 +44,21 @@ impl Plane {
 
     /// Starts the server, and returns once it says that it is up.
     pub(crate) fn start(&mut self) {
-        let mut command = self.command(CAIRN);
-        command.args(["up", "--listen", &format!("127.0.0.1:{}", self.port)]);
-        command.args(["--speed", &self.speed.to_string()]).arg("--data-dir").arg(self.data());
+        let mut command = self.up_command();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("Cairn is up at "), "{line:?}");
         self.server = Some(child);
+    }
+
+    /// `cairn up`, as it is started here.
+    pub(crate) fn up_command(&self) -> Command {
+        let mut command = self.command(CAIRN);
+        command.args(["up", "--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.args(["--speed", &self.speed.to_string()]).arg("--data-dir").arg(self.data());
+        command.args(&self.settings);
+        command
     }
 
     /// Ends the server as the machine would: at once.

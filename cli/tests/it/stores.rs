@@ -1,0 +1,93 @@
+//! A server whose log is on JetStream and whose views are in PostgreSQL: real ones, started here.
+
+use servers::http;
+use servers::nats::{self, Nats};
+use servers::postgres::Postgres;
+
+use crate::plane::Plane;
+
+const SHOP: &str = "samples/shop/app.yaml";
+
+fn journal(nats: &Nats) -> String {
+    format!("--journal={}?monitor={}", nats.url(), nats.monitor_url())
+}
+
+fn plane(settings: Vec<String>) -> Plane {
+    let mut plane = Plane::new(200);
+    plane.settings = settings;
+    plane.start();
+    plane
+}
+
+fn synced() -> Nats {
+    Nats::start(&nats::Options { sync_always: true, ..nats::Options::default() })
+}
+
+#[test]
+fn a_shop_is_delivered_past_one_machine_and_survives_every_kill() {
+    let (nats, postgres) = (synced(), Postgres::shared());
+    let views = format!("--views={}", postgres.url_of(&postgres.create_database()));
+    let promise = "--require-durability=power-loss".to_owned();
+    let mut plane = plane(vec![journal(&nats), views, promise]);
+    let (_, ready) = http::get(plane.port, "/readyz?verbose").unwrap();
+    assert!(ready.contains("durability power-loss"), "{ready}");
+
+    plane.data_of(&["apply", SHOP, "-e", "dev", "--detach"]);
+    plane.kill();
+    nats.kill9();
+    nats.restart();
+    plane.start();
+    plane.data_of(&["wait", "dev_shop"]);
+    let trace = plane.data_of(&["trace", "dev_shop"]);
+    assert!(trace.contains("database/dev_shop_db") && !trace.contains("waiting"), "{trace}");
+    let why = plane.data_of(&["why", "database/dev_shop_db"]);
+    assert!(why.contains("admin"), "{why}");
+    plane.data_of(&["unprotect", "database/dev_shop_db"]);
+    plane.data_of(&["delete", "dev_shop", "--wait"]);
+    assert!(plane.stop());
+}
+
+#[test]
+fn a_log_that_promises_too_little_is_refused_in_words_that_help() {
+    let nats = Nats::start(&nats::Options::default());
+    let mut plane = Plane::new(200);
+    plane.settings = vec![journal(&nats), "--require-durability=quorum".into()];
+    let refused = plane.up_command().output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("quorum"), "{said}");
+    plane.settings = vec!["--require-durability=quorum".into()];
+    let refused = plane.up_command().output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        said.contains("the embedded log promises power-loss, and quorum is required"),
+        "{said}"
+    );
+    assert!(said.contains("hint: "), "{said}");
+}
+
+#[test]
+fn an_embedded_log_moves_to_jetstream_and_the_server_goes_on_there() {
+    let nats = synced();
+    let mut plane = plane(Vec::new());
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    let before = plane.data_of(&["get", "deployments"]);
+    assert!(plane.stop());
+    let data = plane.data();
+    let to = nats.url();
+    let migrate =
+        ["admin", "migrate", "--from=sqlite", "--to", &to, "--data-dir", data.to_str().unwrap()];
+    let said = plane.data_of(&migrate);
+    assert!(said.contains("both logs hold the same commits at the same positions"), "{said}");
+    plane.settings = vec![journal(&nats)];
+    std::fs::rename(data.join("log"), data.join("log.moved")).unwrap();
+    plane.start();
+    let names = |table: &str| {
+        table
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&plane.data_of(&["get", "deployments"])), names(&before));
+    plane.data_of(&["delete", names(&before).last().unwrap(), "--wait"]);
+}
