@@ -40,7 +40,10 @@ fn there_are_never_two_holders_at_once_and_always_one_in_the_end() {
 
 fn find(bug: Bug) {
     let found = (0..SEEDS_PER_BUG).find(|seed| !faults::live(*seed, Some(bug)).failures.is_empty());
-    assert!(found.is_some(), "{bug:?} was not found in {SEEDS_PER_BUG} seeds");
+    let Some(seed) = found else { panic!("{bug:?} was not found in {SEEDS_PER_BUG} seeds") };
+    let sound = faults::live(seed, None).failures;
+    assert!(sound.is_empty(), "seed {seed} fails without {bug:?} too: {sound:#?}");
+    eprintln!("{bug:?} is found at seed {seed}");
 }
 
 macro_rules! planted {
