@@ -74,6 +74,7 @@ fn what_a_crashed_member_held_is_taken_within_five_seconds() {
     let mut world = World::calm(7, 3);
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.check_settled(), Vec::<String>::new());
+    let (held, before) = (world.held(0), world.takeovers);
     world.crash(0);
     let crashed = seconds(&world);
     while !world.check_settled().is_empty() {
@@ -81,6 +82,11 @@ fn what_a_crashed_member_held_is_taken_within_five_seconds() {
         assert!(seconds(&world) - crashed < 5.0, "{:?}", world.check_settled());
     }
     assert!(seconds(&world) - crashed > 3.0, "not before its term was over");
+    assert_eq!(
+        world.takeovers - before,
+        held,
+        "each is counted, whether the watch or the reply told first"
+    );
     assert_eq!(world.failures, Vec::<String>::new());
 }
 

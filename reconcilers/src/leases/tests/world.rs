@@ -116,6 +116,11 @@ impl World {
         self.nodes.len()
     }
 
+    /// How many leases a member has.
+    pub(super) fn held(&self, index: usize) -> u64 {
+        self.nodes[index].held.len() as u64
+    }
+
     /// Whether nobody is there who will be.
     pub(super) fn is_deserted(&self) -> bool {
         self.nodes.iter().all(|node| node.leaves)
