@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::store::{Change, NEVER, Revision};
 use super::view::{Key, Presence, Seen, View};
-use super::{Lease, Timing};
+use super::{Lease, Partition, Timing};
 #[cfg(test)]
 pub(super) use bug::ANY;
 pub(super) use bug::Bug;
@@ -101,8 +101,15 @@ enum Act {
     Renew,
     End,
     Bury,
-    Take { takeover: bool },
+    Take,
     GiveUp,
+}
+
+/// The partitions that it should hold, as far as it knows. Kept, as it is asked for with each step.
+#[derive(Default)]
+struct Share {
+    members: Vec<Uuid>,
+    partitions: BTreeSet<Partition>,
 }
 
 struct Writing {
@@ -125,9 +132,12 @@ pub(super) struct Member {
     until: Option<Duration>,
     renew_at: Duration,
     over: bool,
+    share: Share,
     granted: BTreeMap<Lease, Granted>,
     /// Up to which write a lease was given up, though that one may still be seen.
     given_up: BTreeMap<Lease, Revision>,
+    /// What it last tried to take from another. Whether that worked may be told by the watch before the reply.
+    taken_over: BTreeSet<Lease>,
     writing: BTreeMap<Key, Writing>,
     retry_at: BTreeMap<Key, Duration>,
     tickets: u64,
@@ -149,8 +159,10 @@ impl Member {
             until: None,
             renew_at: Duration::ZERO,
             over: false,
+            share: Share::default(),
             granted: BTreeMap::new(),
             given_up: BTreeMap::new(),
+            taken_over: BTreeSet::new(),
             writing: BTreeMap::new(),
             retry_at: BTreeMap::new(),
             tickets: 0,
@@ -266,16 +278,17 @@ impl Member {
             None if ours => {
                 let given_up = self.given_up.get(&lease).copied().unwrap_or(NEVER);
                 if seen.revision > given_up || self.has(Bug::TakesOldNews) {
-                    self.grant(lease, seen.revision, false, out);
+                    self.grant(lease, seen.revision, out);
                 }
             }
             None => {}
         }
     }
 
-    fn grant(&mut self, lease: Lease, token: Revision, takeover: bool, out: &mut Vec<Output>) {
+    fn grant(&mut self, lease: Lease, token: Revision, out: &mut Vec<Output>) {
         if !self.over && !self.granted.contains_key(&lease) {
             self.granted.insert(lease, Granted { token, stage: Stage::Held });
+            let takeover = self.taken_over.contains(&lease);
             out.push(Output::Granted { lease, token, takeover });
         }
     }
@@ -306,9 +319,9 @@ impl Member {
                     .members
                     .insert(id, Seen { revision, value: Some(Presence::Ended), since: now });
             }
-            (Key::Lease(lease), Act::Take { takeover }) => {
+            (Key::Lease(lease), Act::Take) => {
                 if self.given_up.get(&lease).is_none_or(|given_up| revision > *given_up) {
-                    self.grant(lease, revision, takeover, out);
+                    self.grant(lease, revision, out);
                 }
             }
             (Key::Lease(lease), Act::GiveUp | Act::Bury) => {

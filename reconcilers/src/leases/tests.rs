@@ -40,7 +40,10 @@ fn there_are_never_two_holders_at_once_and_always_one_in_the_end() {
 
 fn find(bug: Bug) {
     let found = (0..SEEDS_PER_BUG).find(|seed| !faults::live(*seed, Some(bug)).failures.is_empty());
-    assert!(found.is_some(), "{bug:?} was not found in {SEEDS_PER_BUG} seeds");
+    let Some(seed) = found else { panic!("{bug:?} was not found in {SEEDS_PER_BUG} seeds") };
+    let sound = faults::live(seed, None).failures;
+    assert!(sound.is_empty(), "seed {seed} fails without {bug:?} too: {sound:#?}");
+    eprintln!("{bug:?} is found at seed {seed}");
 }
 
 macro_rules! planted {
@@ -71,6 +74,7 @@ fn what_a_crashed_member_held_is_taken_within_five_seconds() {
     let mut world = World::calm(7, 3);
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.check_settled(), Vec::<String>::new());
+    let (held, before) = (world.held(0), world.takeovers);
     world.crash(0);
     let crashed = seconds(&world);
     while !world.check_settled().is_empty() {
@@ -78,6 +82,11 @@ fn what_a_crashed_member_held_is_taken_within_five_seconds() {
         assert!(seconds(&world) - crashed < 5.0, "{:?}", world.check_settled());
     }
     assert!(seconds(&world) - crashed > 3.0, "not before its term was over");
+    assert_eq!(
+        world.takeovers - before,
+        held,
+        "each is counted, whether the watch or the reply told first"
+    );
     assert_eq!(world.failures, Vec::<String>::new());
 }
 

@@ -44,6 +44,8 @@ pub struct Fleet {
     world: Arc<Sim>,
     lives: JoinHandle<()>,
     replicas: BTreeMap<u32, Replica>,
+    /// What the crashed were asked by. Dropped, it would tell a runtime's last turns that they shall leave in order.
+    crashed: Vec<(Leases, watch::Sender<bool>)>,
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -77,6 +79,7 @@ impl Fleet {
             world,
             lives,
             replicas: BTreeMap::new(),
+            crashed: Vec::new(),
         }
     }
 
@@ -110,7 +113,9 @@ impl Fleet {
 
     /// All of it is gone at once: nothing is released, no task goes on.
     pub fn crash(&mut self, replica: u32) {
-        self.replicas.remove(&replica).unwrap().runtime.shutdown_background();
+        let Replica { runtime, leases, stop, runs: _ } = self.replicas.remove(&replica).unwrap();
+        runtime.shutdown_background();
+        self.crashed.push((leases, stop));
     }
 
     /// It ends as it should.

@@ -1,15 +1,16 @@
 //! What a member does of its own accord, whenever something happened.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::bug::{ANY, Bug};
-use super::{Act, Member, Output, Stage, Writing};
-use crate::leases::Lease;
+use super::{Act, Member, Output, Share, Stage, Writing};
 use crate::leases::balance::owner;
 use crate::leases::store::Revision;
 use crate::leases::view::{Availability, Holding, Key, Presence, Seen, View};
+use crate::leases::{Lease, Partition};
 
 /// How long what became of a dead member is kept, so that the slowest sees it.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
@@ -22,10 +23,10 @@ impl Member {
         if self.over || self.until.is_none() || self.view.complete_since.is_none() {
             return;
         }
-        let sharing = self.sharing(now);
+        self.divide(now);
         self.bury(now, out);
-        self.give_up(now, &sharing, out);
-        self.acquire(now, &sharing, out);
+        self.give_up(now, out);
+        self.acquire(now, out);
         self.forget(now, out);
     }
 
@@ -36,20 +37,21 @@ impl Member {
             idle(key).then(|| self.retry_at.get(&key).map_or(at, |retry_at| at.max(*retry_at)))
         };
         let own = Key::Member(self.id);
+        let named = self.named();
         let renewed = self.retry_at.get(&own).map_or(self.renew_at, |at| self.renew_at.min(*at));
         let own = idle(own).then_some(renewed);
         let buried = self.view.members.iter().filter(|(id, _)| **id != self.id);
         let buried = buried.filter_map(|(id, seen)| {
-            let at = View::dead_at(seen, self.margin()).or_else(|| self.forget_at(*id, seen))?;
+            let at =
+                View::dead_at(seen, self.margin()).or_else(|| self.forget_at(*id, seen, &named))?;
             not_before(Key::Member(*id), at)
         });
-        let sharing = self.sharing(now);
         let leases = Lease::all().filter_map(|lease| {
             let key = Key::Lease(lease);
             match self.granted.get(&lease) {
                 Some(granted) if granted.stage == Stage::Freed => not_before(key, now),
                 Some(_) => None,
-                None if !self.is_wanted(lease, &sharing) => None,
+                None if !self.is_wanted(lease) => None,
                 None => match self.view.availability(lease, now, &self.timing) {
                     Availability::Free { .. } => not_before(key, now),
                     Availability::At(at) => not_before(key, at),
@@ -62,28 +64,41 @@ impl Member {
     }
 
     /// When a dead member is forgotten: not while a lease names it.
-    fn forget_at(&self, id: Uuid, seen: &Seen<Presence>) -> Option<Duration> {
+    fn forget_at(
+        &self,
+        id: Uuid,
+        seen: &Seen<Presence>,
+        named: &BTreeSet<Uuid>,
+    ) -> Option<Duration> {
         let ended = matches!(seen.value, Some(Presence::Ended) | None) && id != self.id;
-        let holds = |seen: &Seen<Holding>| seen.value.is_some_and(|it| it.holder == Some(id));
-        let forgotten = ended && !self.view.leases.values().any(holds);
+        let forgotten = ended && !named.contains(&id);
         forgotten.then_some(seen.since + FORGET_AFTER)
+    }
+
+    /// Whom a lease names.
+    fn named(&self) -> BTreeSet<Uuid> {
+        self.view.leases.values().filter_map(|seen| seen.value?.holder).collect()
     }
 
     fn margin(&self) -> Duration {
         if self.has(Bug::LeavesNoMargin) { Duration::ZERO } else { self.timing.margin }
     }
 
-    /// Who takes a share of the partitions, this member included.
-    fn sharing(&self, now: Duration) -> Vec<Uuid> {
+    /// Who takes a share of the partitions, this member included, and which of them are its own.
+    fn divide(&mut self, now: Duration) {
         let others = self.view.sharing(now, self.margin()).filter(|id| *id != self.id);
-        others.chain(self.shares.then_some(self.id)).collect()
+        let members: Vec<Uuid> = others.chain(self.shares.then_some(self.id)).collect();
+        if members != self.share.members {
+            let owns =
+                |partition: &Partition| owner(*partition, members.iter().copied()) == Some(self.id);
+            let partitions = Partition::all().filter(owns).collect();
+            self.share = Share { members, partitions };
+        }
     }
 
-    fn is_wanted(&self, lease: Lease, sharing: &[Uuid]) -> bool {
+    fn is_wanted(&self, lease: Lease) -> bool {
         let wanted = match lease {
-            Lease::Partition(partition) => {
-                self.shares && owner(partition, sharing.iter().copied()) == Some(self.id)
-            }
+            Lease::Partition(partition) => self.share.partitions.contains(&partition),
             Lease::Projector | Lease::Archiver => self.wants.contains(&lease),
         };
         wanted && !self.leaving
@@ -128,13 +143,11 @@ impl Member {
     }
 
     /// Withdraws from what should be another's, and gives it up once nobody has it in hand.
-    fn give_up(&mut self, now: Duration, sharing: &[Uuid], out: &mut Vec<Output>) {
+    fn give_up(&mut self, now: Duration, out: &mut Vec<Output>) {
         for lease in Lease::all() {
             let Some(granted) = self.granted.get(&lease).copied() else { continue };
             match granted.stage {
-                Stage::Held
-                    if !self.is_wanted(lease, sharing) && !self.has(Bug::GivesUpNothing) =>
-                {
+                Stage::Held if !self.is_wanted(lease) && !self.has(Bug::GivesUpNothing) => {
                     let early = self.has(Bug::GivesUpUnderWork);
                     if let Some(granted) = self.granted.get_mut(&lease) {
                         granted.stage = if early { Stage::Freed } else { Stage::Withdrawn };
@@ -153,11 +166,11 @@ impl Member {
         }
     }
 
-    fn acquire(&mut self, now: Duration, sharing: &[Uuid], out: &mut Vec<Output>) {
+    fn acquire(&mut self, now: Duration, out: &mut Vec<Output>) {
         for lease in Lease::all() {
             let key = Key::Lease(lease);
             if self.granted.contains_key(&lease)
-                || !self.is_wanted(lease, sharing)
+                || !self.is_wanted(lease)
                 || !self.may_write(key, now)
             {
                 continue;
@@ -170,17 +183,21 @@ impl Member {
                 Availability::At(_) | Availability::Taken => continue,
             };
             let ours = json(&Holding { holder: Some(self.id) });
-            self.write(key, expected, ours, Act::Take { takeover }, now, out);
+            match takeover {
+                true => self.taken_over.insert(lease),
+                false => self.taken_over.remove(&lease),
+            };
+            self.write(key, expected, ours, Act::Take, now, out);
         }
     }
 
     /// Forgets the dead that hold nothing any more.
     fn forget(&mut self, now: Duration, out: &mut Vec<Output>) {
-        let over = self
-            .view
-            .members
-            .iter()
-            .filter(|(id, seen)| self.forget_at(**id, seen).is_some_and(|at| at <= now));
+        let named = self.named();
+        let over =
+            self.view.members.iter().filter(|(id, seen)| {
+                self.forget_at(**id, seen, &named).is_some_and(|at| at <= now)
+            });
         let over: Vec<Uuid> = over.map(|(id, _)| *id).collect();
         for id in over {
             self.view.members.remove(&id);

@@ -27,7 +27,7 @@ pub(super) fn live(seed: u64, bug: Option<Bug>) -> World {
         }
     }
     world.rough = false;
-    if world.nodes() == 0 {
+    if world.is_deserted() {
         world.start();
     }
     world.run_for(CALM);

@@ -116,6 +116,16 @@ impl World {
         self.nodes.len()
     }
 
+    /// How many leases a member has.
+    pub(super) fn held(&self, index: usize) -> u64 {
+        self.nodes[index].held.len() as u64
+    }
+
+    /// Whether nobody is there who will be.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.nodes.iter().all(|node| node.leaves)
+    }
+
     fn id(&mut self) -> Uuid {
         Uuid::from_u64_pair(self.rng.next(), self.rng.next())
     }
@@ -142,13 +152,15 @@ impl World {
     }
 
     pub(super) fn leave(&mut self, index: usize) {
+        self.nodes[index].leaves = true;
         let process = self.nodes[index].process;
         self.schedule(self.now, process, Event::Input(Input::Leave));
     }
 
     /// SIGSTOP, and SIGCONT later.
     pub(super) fn pause(&mut self, index: usize, long: Duration) {
-        self.nodes[index].paused_until = self.now + long;
+        let node = &mut self.nodes[index];
+        node.paused_until = node.paused_until.max(self.now + long);
     }
 
     /// Nothing reaches the store or comes from it for a while.
@@ -181,9 +193,9 @@ impl World {
         while let Some(entry) = self.events.first_entry()
             && entry.key().0 <= end
         {
-            let ((at, _), (process, event)) = entry.remove_entry();
+            let ((at, sequence), (process, event)) = entry.remove_entry();
             self.now = self.now.max(at);
-            self.happen(process, event);
+            self.happen(process, sequence, event);
         }
         self.now = end;
     }
@@ -197,15 +209,17 @@ impl World {
         self.nodes.iter_mut().find(|node| node.process == process)
     }
 
-    fn happen(&mut self, process: Uuid, event: Event) {
+    fn happen(&mut self, process: Uuid, sequence: u64, event: Event) {
         if let Event::Arrive { ticket, key, expected, value } = event {
             return self.arrive(process, ticket, key, expected, value);
         }
         let now = self.now;
         let Some(node) = self.node(process) else { return };
         if node.paused_until > now {
-            let until = node.paused_until;
-            return self.schedule(until, process, event);
+            // It finds everything when it wakes, in the order in which it came.
+            let at = (node.paused_until, sequence);
+            self.events.insert(at, (process, event));
+            return;
         }
         match event {
             Event::Arrive { .. } => {}

@@ -28,6 +28,8 @@ pub(super) struct Node {
     rate_ppm: u64,
     pub(super) paused_until: Duration,
     pub(super) cut_until: Duration,
+    /// It was told to.
+    pub(super) leaves: bool,
     pub(super) watch: u64,
     pub(super) told_at: Duration,
     pub(super) serial: u64,
@@ -45,6 +47,7 @@ impl Node {
             rate_ppm,
             paused_until: Duration::ZERO,
             cut_until: Duration::ZERO,
+            leaves: false,
             watch: 0,
             told_at: Duration::ZERO,
             serial: 0,
