@@ -31,6 +31,13 @@ use crate::rollouts::RollBack;
 /// would keep much for nothing, shorter would reinstall what the next deployment asks for.
 pub const GRACE_MICROS: i64 = 15 * 1_000_000;
 
+/// What the world has yet to do is looked at again after this share of the time that it has taken so far,
+const POLL_SHARE: i64 = 4;
+/// not sooner than this,
+const POLL_MICROS_MIN: i64 = 1_000_000;
+/// and not later: that a change was not told of costs no more.
+const POLL_MICROS_MAX: i64 = 30 * 1_000_000;
+
 /// How a [`Driver`] works.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -143,8 +150,10 @@ impl Driver {
             at,
         };
         let step = self.providers.of(target.id.kind).look(facts).await;
-        let act = act_of(step.map_err(StepError::Observe)?, &resource, target, at);
-        let again_at = unneeded_at.filter(|due| *due > at);
+        let step = step.map_err(StepError::Observe)?;
+        let poll_at = poll_at(&step, &resource, at);
+        let act = act_of(step, &resource, target, at);
+        let again_at = unneeded_at.filter(|due| *due > at).into_iter().chain(poll_at).min();
         Ok(Decision { stream: stream.clone(), again_at, act })
     }
 
@@ -288,6 +297,23 @@ impl Driver {
             traceparent: None,
         }
     }
+}
+
+/// When to look again at what the world has yet to do: later and later, and whoever tells of a change is sooner.
+/// What waits for another resource is woken by that one.
+fn poll_at(step: &Step<Effect>, resource: &Resource, at: Time) -> Option<Time> {
+    if matches!(step, Step::Settled | Step::Wait(Waiting { on: Some(_), .. })) {
+        return None;
+    }
+    let body = resource.body()?;
+    let since = match resource {
+        Resource::Deleting(_, deletion) => deletion.since,
+        Resource::Live(_) | Resource::Gone(_) | Resource::Absent => {
+            body.action.as_ref().map_or(body.declared_at, |action| action.since)
+        }
+    };
+    let pause = at.micros_since(since) / POLL_SHARE;
+    Some(at.plus_micros(pause.clamp(POLL_MICROS_MIN, POLL_MICROS_MAX)))
 }
 
 /// What the driver does about a step.
