@@ -286,7 +286,8 @@ impl Member {
     }
 
     fn grant(&mut self, lease: Lease, token: Revision, out: &mut Vec<Output>) {
-        if !self.over && !self.granted.contains_key(&lease) {
+        // Who leaves may have declared its own end already: what it tried to take before is another's at once.
+        if !self.over && !self.leaving && !self.granted.contains_key(&lease) {
             self.granted.insert(lease, Granted { token, stage: Stage::Held });
             let takeover = self.taken_over.contains(&lease);
             out.push(Output::Granted { lease, token, takeover });

@@ -78,7 +78,7 @@ impl<T> Seen<T> {
 /// Everything seen.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// Since when everything that there was has been seen.
+    /// Since when everything that there was has been seen; none while a watch that began anew has not told it all.
     pub(super) complete_since: Option<Duration>,
     pub(super) members: BTreeMap<Uuid, Seen<Presence>>,
     pub(super) leases: BTreeMap<Lease, Seen<Holding>>,
@@ -99,7 +99,10 @@ pub(super) enum Availability {
 
 impl View {
     /// A watch begins anew: what it does not tell is not there any more.
+    ///
+    /// What was absent before may have been taken and wiped meanwhile: its absence counts from anew.
     pub(super) fn replay(&mut self) {
+        self.complete_since = None;
         self.replayed = Some(BTreeSet::new());
     }
 

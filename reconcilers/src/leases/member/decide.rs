@@ -59,7 +59,10 @@ impl Member {
                 },
             }
         });
-        let soonest = own.into_iter().chain(self.until).chain(buried).chain(leases).min();
+        // As long as not everything has been seen it does nothing but renew.
+        let seen = self.view.complete_since.is_some();
+        let others = buried.chain(leases).filter(|_| seen);
+        let soonest = own.into_iter().chain(self.until).chain(others).min();
         soonest.unwrap_or(now + self.timing.renew).max(now + TICK_MIN)
     }
 

@@ -68,7 +68,8 @@ pub(super) struct World {
     now: Duration,
     rng: Rng,
     sequence: u64,
-    events: BTreeMap<(Duration, u64), (Uuid, Event)>,
+    /// By when they happen, when they were due, and in which order they were caused.
+    events: BTreeMap<(Duration, Duration, u64), (Uuid, Event)>,
     store: Store,
     nodes: Vec<Node>,
     /// The last to have worked under each lease, and its token.
@@ -193,23 +194,24 @@ impl World {
         while let Some(entry) = self.events.first_entry()
             && entry.key().0 <= end
         {
-            let ((at, sequence), (process, event)) = entry.remove_entry();
+            let ((at, due, sequence), (process, event)) = entry.remove_entry();
             self.now = self.now.max(at);
-            self.happen(process, sequence, event);
+            self.happen(process, due, sequence, event);
         }
         self.now = end;
     }
 
     fn schedule(&mut self, at: Duration, process: Uuid, event: Event) {
         self.sequence += 1;
-        self.events.insert((at.max(self.now), self.sequence), (process, event));
+        let at = at.max(self.now);
+        self.events.insert((at, at, self.sequence), (process, event));
     }
 
     fn node(&mut self, process: Uuid) -> Option<&mut Node> {
         self.nodes.iter_mut().find(|node| node.process == process)
     }
 
-    fn happen(&mut self, process: Uuid, sequence: u64, event: Event) {
+    fn happen(&mut self, process: Uuid, due: Duration, sequence: u64, event: Event) {
         if let Event::Arrive { ticket, key, expected, value } = event {
             return self.arrive(process, ticket, key, expected, value);
         }
@@ -217,7 +219,7 @@ impl World {
         let Some(node) = self.node(process) else { return };
         if node.paused_until > now {
             // It finds everything when it wakes, in the order in which it came.
-            let at = (node.paused_until, sequence);
+            let at = (node.paused_until, due, sequence);
             self.events.insert(at, (process, event));
             return;
         }
