@@ -57,7 +57,6 @@ planted! {
     a_burial_of_whoever_lives_again_is_found: BuriesWithoutComparing,
     absence_taken_for_freedom_is_found: TakesAbsenceForFreedom,
     taking_what_is_held_is_found: TakesWhatIsHeld,
-    old_news_taken_for_a_grant_is_found: TakesOldNews,
     giving_up_under_work_is_found: GivesUpUnderWork,
     a_dead_member_that_is_never_buried_is_found: NeverBuries,
     a_share_that_is_never_given_up_is_found: GivesUpNothing,

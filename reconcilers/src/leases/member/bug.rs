@@ -17,8 +17,6 @@ pub(in crate::leases) enum Bug {
     TakesAbsenceForFreedom,
     /// Takes what should be its own though another holds it.
     TakesWhatIsHeld,
-    /// Takes an old sight of its own lease for a new one.
-    TakesOldNews,
     /// Gives up what its work is still under way for.
     GivesUpUnderWork,
     /// Never declares anybody dead.
