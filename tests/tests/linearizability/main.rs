@@ -10,7 +10,6 @@
 )]
 
 mod generated;
-mod jetstream;
 mod journals;
 #[path = "../convergence/rng.rs"]
 mod rng;
