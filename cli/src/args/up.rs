@@ -26,7 +26,7 @@ pub(crate) struct Up {
     /// Keep a signed archive of the log there
     #[arg(long, value_name = "FOLDER")]
     pub(crate) archive: Option<PathBuf>,
-    /// The log: sqlite (in the data folder), or nats://HOST:4222[,...][?replicas=3&monitor=http://HOST:8222]
+    /// The log: sqlite (in the data folder) or `nats://HOST:4222,nats://HOST:4222?replicas=3&monitor=http://HOST:8222`
     #[arg(
         long,
         env = "CAIRN_JOURNAL",
@@ -36,7 +36,7 @@ pub(crate) struct Up {
         value_name = "URL"
     )]
     pub(crate) journal: LogAt,
-    /// The views: postgres://USER:PASSWORD@HOST/DATABASE [default: SQLite in the data folder]
+    /// The views: `postgres://USER:PASSWORD@HOST/DATABASE` [default: SQLite in the data folder]
     #[arg(long, env = "CAIRN_VIEWS", hide_env_values = true, value_name = "URL")]
     pub(crate) views: Option<String>,
     /// Start only if the log promises this: process-crash, power-loss or quorum
