@@ -117,13 +117,13 @@ fn unusable(path: &Path, error: impl std::error::Error) -> Failure {
 }
 
 /// A failure with everything behind it.
-pub(crate) fn caused(mut failure: Failure, error: &dyn std::error::Error) -> Failure {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        failure = failure.detail(error.to_string());
-        cause = error.source();
-    }
-    failure
+pub(crate) fn caused(failure: Failure, error: &dyn std::error::Error) -> Failure {
+    causes(error).fold(failure, |failure, cause| failure.detail(cause.to_string()))
+}
+
+/// An error, and everything behind it.
+fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = &dyn std::error::Error> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 impl Server {
@@ -266,12 +266,7 @@ fn numbers(
 
 /// An error with everything behind it.
 fn chain(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
+    let text = causes(error).fold(what.to_owned(), |text, cause| format!("{text}: {cause}"));
     tracing::error!("{text}");
     text
 }

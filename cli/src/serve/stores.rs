@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::Durability;
+use journal::snapshots::Snapshots;
 use journal::sqlite::SqliteSnapshots;
 use journal::{Executor, Journal};
 use projections::Views;
@@ -58,9 +59,7 @@ fn embedded(settings: &Settings) -> Outcome<(Executor, Durability)> {
     let journal = open_log(&settings.data)?;
     let folder = log_folder(&settings.data);
     let snapshots = SqliteSnapshots::open(&folder).map_err(|error| unusable(&folder, error))?;
-    let settings =
-        journal::Settings { snapshots: Some(Arc::new(snapshots)), ..journal::Settings::default() };
-    Ok((Executor::with(journal, settings), promised))
+    Ok((executor(journal, Arc::new(snapshots)), promised))
 }
 
 /// The log on JetStream, with what its servers proved to promise.
@@ -74,8 +73,10 @@ async fn jetstream(options: &journal::jetstream::Options) -> Outcome<(Executor, 
     let snapshots = journal.snapshots().await.map_err(|error| {
         caused(Failure::new(Exit::Unreachable, "the snapshots on JetStream cannot be used"), &error)
     })?;
-    let settings =
-        journal::Settings { snapshots: Some(Arc::new(snapshots)), ..journal::Settings::default() };
-    let journal: Arc<dyn Journal> = Arc::new(journal);
-    Ok((Executor::with(journal, settings), promise.durability))
+    Ok((executor(Arc::new(journal), Arc::new(snapshots)), promise.durability))
+}
+
+fn executor(journal: Arc<dyn Journal>, snapshots: Arc<dyn Snapshots>) -> Executor {
+    let settings = journal::Settings { snapshots: Some(snapshots), ..journal::Settings::default() };
+    Executor::with(journal, settings)
 }
