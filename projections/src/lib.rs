@@ -37,6 +37,7 @@ pub use queries::{AsOf, Filter, Page, QueryError, Row, Sort};
 pub use rebuild::{RebuildError, Rebuilt};
 pub use redrive::{RedriveError, Redriven, redrive};
 pub use run::{ProjectionError, run};
+pub use sql::ROWS;
 pub use sqlite::SqliteViews;
 pub use state::State;
 pub use store::{Cells, Checkpoint, Current, Recalled, Statement, StoreError, Value, ViewStore};

@@ -56,3 +56,15 @@ pub(crate) const HOLD: &str = "INSERT INTO quarantine (stream, position, version
      ON CONFLICT (stream) DO UPDATE SET commits = quarantine.commits + excluded.commits";
 
 pub(crate) const RELEASE: &str = "DELETE FROM quarantine WHERE stream = $1";
+
+/// Queries for every row of every view but the epoch, which counts runners: for whoever compares two stores.
+pub const ROWS: [&str; 8] = [
+    "SELECT * FROM versions ORDER BY from_position",
+    "SELECT * FROM edges ORDER BY source, target, output, from_position",
+    "SELECT * FROM activity ORDER BY position",
+    "SELECT * FROM handles ORDER BY handle, stream",
+    "SELECT * FROM revisions ORDER BY stream, number",
+    "SELECT * FROM memberships ORDER BY tenant, grouping, value, stream",
+    "SELECT * FROM quarantine ORDER BY stream",
+    "SELECT name, pos, stopped FROM checkpoint",
+];

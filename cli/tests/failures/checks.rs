@@ -7,22 +7,10 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use journal::sqlite::SqliteJournal;
 use journal::{Journal, Position, Recorded};
-use projections::{SqliteViews, Statement, ViewStore as _, Views};
+use projections::{ROWS, SqliteViews, Statement, ViewStore as _, Views};
 use uuid::Uuid;
 
 use crate::load::Acknowledged;
-
-/// Every row of the views.
-const ROWS: [&str; 8] = [
-    "SELECT * FROM versions ORDER BY from_position",
-    "SELECT * FROM edges ORDER BY source, target, output, from_position",
-    "SELECT * FROM activity ORDER BY position",
-    "SELECT * FROM handles ORDER BY handle, stream",
-    "SELECT * FROM revisions ORDER BY stream, number",
-    "SELECT * FROM memberships ORDER BY tenant, grouping, value, stream",
-    "SELECT * FROM quarantine ORDER BY stream",
-    "SELECT name, pos, stopped FROM checkpoint",
-];
 
 /// Opens the log, which must be whole, and looks up everything that was acknowledged. Gives how long the log is.
 pub(crate) async fn log_holds(folder: &Path, acknowledged: &[Acknowledged]) -> usize {

@@ -60,18 +60,8 @@ impl Place {
 
     /// Every row of every view but the epoch, which counts runners.
     pub(crate) async fn dump(&self) -> Vec<String> {
-        let tables = [
-            "SELECT * FROM versions ORDER BY from_position",
-            "SELECT * FROM edges ORDER BY source, target, output, from_position",
-            "SELECT * FROM activity ORDER BY position",
-            "SELECT * FROM handles ORDER BY handle, stream",
-            "SELECT * FROM revisions ORDER BY stream, number",
-            "SELECT * FROM memberships ORDER BY tenant, grouping, value, stream",
-            "SELECT * FROM quarantine ORDER BY stream",
-            "SELECT name, pos, stopped FROM checkpoint",
-        ];
         let statement = |text: &'static str| Statement { text: text.into(), values: vec![] };
-        let answers = self.store().await.select(&tables.map(statement)).await.unwrap();
+        let answers = self.store().await.select(&projections::ROWS.map(statement)).await.unwrap();
         answers.into_iter().flatten().map(|cells| format!("{cells:?}")).collect()
     }
 }
