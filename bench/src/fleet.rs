@@ -12,6 +12,8 @@ use crate::server::Server;
 
 /// Applications, each with one workload.
 const APPLICATIONS: u64 = 10_000;
+/// The clusters that they are spread over.
+const CLUSTERS: u32 = 20;
 /// Requests in flight.
 const WINDOW: usize = 32;
 /// Questions asked of the full server.
@@ -37,6 +39,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     );
     report.figure("idle server, CPU", format!("{idle:.2} % of a core"), "< 1 %", idle < 1.0);
     let applications = APPLICATIONS / scale;
+    offer_clusters(&server).await?;
     let start = Instant::now();
     deliver(&server, applications).await?;
     let accepted = start.elapsed().as_secs_f64();
@@ -61,6 +64,23 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         settled < 5.0,
     );
     questions(report, &server, applications, QUESTIONS / scale).await
+}
+
+/// Makes the environment `dev` large enough: the shipped one is a single small cluster.
+async fn offer_clusters(server: &Server) -> anyhow::Result<()> {
+    let clusters: serde_json::Map<String, Value> = (0..CLUSTERS)
+        .map(|number| {
+            let spec = json!({ "location": "eu-west", "version": "1.36", "nodes_min": 1, "nodes_max": 20 });
+            (format!("dev-{number}"), json!({ "spec": spec }))
+        })
+        .collect();
+    let definition = json!({ "name": "dev", "tier": "dev", "location": "eu-west", "domain": "dev.cairn.test", "clusters": clusters });
+    let query = "mutation($i: EnvironmentDefineInput!) { environmentDefine(input: $i) { userErrors { message } } }";
+    let input = json!({ "i": { "idempotencyKey": "fleet", "definition": definition } });
+    let answer = server.ask(query, input).await?;
+    let refused = answer.pointer("/environmentDefine/userErrors/0/message");
+    anyhow::ensure!(refused.is_none(), "environment dev: {refused:?}");
+    Ok(())
 }
 
 async fn deliver(server: &Arc<Server>, applications: u64) -> anyhow::Result<()> {
