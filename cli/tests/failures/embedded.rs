@@ -60,19 +60,22 @@ impl Embedded {
     }
 
     pub(crate) fn wait_ready(&self) {
-        until("the server to be ready", || {
+        let patience = servers::PATIENCE;
+        let begun = Instant::now();
+        loop {
             assert!(self.process.runs(), "the server ended; {}", self.process.log_end());
-            self.is_ready().then_some(())
-        });
+            let answer = http::get(self.port.number(), "/readyz");
+            if matches!(answer, Ok((200, _))) {
+                return;
+            }
+            assert!(begun.elapsed() < patience, "not ready within {patience:?}: {answer:?}");
+            servers::pause();
+        }
     }
 
     /// Waits until somebody answers, ready or not.
     pub(crate) fn wait_listening(&self) {
         until("the server to listen", || http::get(self.port.number(), "/livez").ok().map(drop));
-    }
-
-    pub(crate) fn is_ready(&self) -> bool {
-        matches!(http::get(self.port.number(), "/readyz"), Ok((200, _)))
     }
 
     /// Starts the server, and returns as soon as its process is there.

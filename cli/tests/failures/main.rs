@@ -16,8 +16,8 @@ mod ledger;
 mod load;
 mod rounds;
 
-/// How many failures there are when nothing else is said: a few seconds of them.
-const ROUNDS: usize = 3;
+/// How many failures there are when nothing else is said: two lives, each with every failure three times.
+const ROUNDS: usize = 60;
 
 /// How many failures are asked for.
 fn asked() -> usize {

@@ -23,12 +23,16 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     }
 }
 
+/// Takes over. In a transaction of its own: a statement that commits when it ends gives its row before that, and
+/// the row of a commit that then fails (a full disk) would be an epoch that nobody has.
 pub(super) fn claim(connection: &mut Connection) -> Result<Checkpoint, StoreError> {
-    let mut claim = connection.prepare_cached(sql::CLAIM)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Checkpoint { position: row.get(0)?, epoch: row.get(1)?, stopped: None })
     };
-    Ok(claim.query_row([], read)?)
+    let checkpoint = transaction.prepare_cached(sql::CLAIM)?.query_row([], read)?;
+    transaction.commit()?;
+    Ok(checkpoint)
 }
 
 pub(super) fn stop(

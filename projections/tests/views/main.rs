@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "these are tests")]
 
 mod asking;
+mod full;
 mod past;
 mod place;
 mod poison;

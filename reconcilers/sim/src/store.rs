@@ -42,6 +42,8 @@ pub enum StoreError {
 pub(crate) struct Store {
     path: PathBuf,
     file: File,
+    /// Where the last whole line ends.
+    length: u64,
 }
 
 impl Store {
@@ -74,7 +76,7 @@ impl Store {
         }
         file.set_len(good).map_err(failed)?;
         file.seek(SeekFrom::End(0)).map_err(failed)?;
-        let store = Self { path: path.to_owned(), file };
+        let store = Self { path: path.to_owned(), file, length: good };
         let entries = world.entries();
         let worth_it = world.effects() / COMPACT_FACTOR > entries.len() as u64;
         if good > COMPACT_BYTES_MIN && worth_it { store.compacted(&entries) } else { Ok(store) }
@@ -85,13 +87,13 @@ impl Store {
         let beside = self.path.with_extension("new");
         let failed = |source| StoreError::File { path: beside.clone(), source };
         let file = File::create(&beside).map_err(failed)?;
-        let mut new = Self { path: beside.clone(), file };
+        let mut new = Self { path: beside.clone(), file, length: 0 };
         for entry in entries {
             new.append(entry)?;
         }
         new.file.sync_all().map_err(failed)?;
         std::fs::rename(&beside, &self.path).map_err(failed)?;
-        Ok(Self { path: self.path, file: new.file })
+        Ok(Self { path: self.path, ..new })
     }
 
     /// Adds an effect. Once this returns, the effect survives the process, though not the machine.
@@ -99,7 +101,14 @@ impl Store {
         let failed = |source| StoreError::File { path: self.path.clone(), source };
         let mut line = serde_json::to_vec(entry).map_err(|error| failed(error.into()))?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(failed)
+        // A full disk takes a part of a line: what there is of it goes before the next one.
+        if self.file.stream_position().map_err(failed)? != self.length {
+            self.file.set_len(self.length).map_err(failed)?;
+            self.file.seek(SeekFrom::Start(self.length)).map_err(failed)?;
+        }
+        self.file.write_all(&line).map_err(failed)?;
+        self.length += line.len() as u64;
+        Ok(())
     }
 }
 
@@ -124,6 +133,19 @@ mod tests {
             spec: "{}".into(),
             ready_at,
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_line_that_did_not_fit_goes_before_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("world.jsonl");
+        let mut world = World::new(Nature::default());
+        let mut store = Store::open(&path, &mut world).unwrap();
+        store.append(&made(Uuid::from_u128(1))).unwrap();
+        store.file.write_all(b"{\"Created\": {\"at\"").unwrap();
+        store.append(&made(Uuid::from_u128(2))).unwrap();
+        Store::open(&path, &mut world).unwrap();
+        assert_eq!(world.objects().count(), 2);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub use rustix::process::Signal;
 /// Where `make servers` puts them, unless this names another folder.
 const FOLDER: &str = "CAIRN_SERVERS";
 /// How long a server may take to be ready. A hundred times what it takes: a test that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether something is so.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -67,6 +67,6 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Lets others run before the next look.
-pub(crate) fn pause() {
+pub fn pause() {
     std::thread::park_timeout(LOOK);
 }
