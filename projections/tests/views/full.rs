@@ -8,6 +8,7 @@ use crate::world::block_on;
 const DISK_BYTES: u64 = 4 << 20;
 
 #[test]
+#[allow(clippy::print_stdout, reason = "it says what it could not test")]
 fn a_claim_that_does_not_fit_on_the_disk_is_no_claim() {
     let Some(disk) = SmallDisk::mount(DISK_BYTES) else {
         println!("NOT TESTED: a full disk. It takes the right to mount one");
