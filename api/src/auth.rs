@@ -76,6 +76,12 @@ impl Token {
 }
 
 impl Tokens {
+    /// Whether nobody is let in.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.accepted.is_empty()
+    }
+
     /// Reads the tokens of a data folder; none when there is no file yet.
     ///
     /// # Errors

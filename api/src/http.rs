@@ -17,8 +17,9 @@ use axum::routing::{get, post};
 use domain::Actor;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::plane::Plane;
+use crate::plane::{Plane, Probed};
 use crate::schema::{Schema, schema};
 
 /// The largest body: an application of some files, each with every character escaped.
@@ -40,44 +41,57 @@ pub enum ServeError {
     },
 }
 
-/// What every handler shares.
+/// What the handlers of GraphQL share.
 #[derive(Clone)]
 pub(crate) struct Served {
-    pub(crate) plane: Plane,
     pub(crate) schema: Schema,
+    pub(crate) closing: watch::Receiver<bool>,
 }
 
 /// Every route.
 pub fn router(plane: Plane) -> Router {
-    let served = Arc::new(Served { schema: schema(plane.clone()), plane });
-    let guarded = Router::new()
+    let probed = Arc::new(Probed::from(&plane));
+    let served = Served { closing: plane.closing.clone(), schema: schema(plane) };
+    let graphql = Router::new()
         .route("/graphql", post(graphql::answer))
-        .route("/metrics", get(probes::metrics))
-        .layer(middleware::from_fn_with_state(Arc::clone(&served), authenticate))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
-    Router::new()
-        .route("/livez", get(probes::livez))
-        .route("/readyz", get(probes::readyz))
-        .merge(guarded)
-        .with_state(served)
+        .layer(middleware::from_fn_with_state(Arc::clone(&probed), authenticate))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::new(served));
+    told(probed).merge(graphql)
 }
 
-/// Serves until `shutdown`, then lets open requests end.
+/// Only what a process tells of itself: for one that serves no API.
+pub fn probes(probed: Probed) -> Router {
+    told(Arc::new(probed))
+}
+
+fn told(probed: Arc<Probed>) -> Router {
+    let guard = middleware::from_fn_with_state(Arc::clone(&probed), authenticate);
+    Router::new()
+        .route("/metrics", get(probes::metrics).layer(guard))
+        .route("/livez", get(probes::livez))
+        .route("/readyz", get(probes::readyz))
+        .with_state(probed)
+}
+
+/// Serves until `closing` turns true, then lets open requests end.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(
     listener: TcpListener,
-    plane: Plane,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    router: Router,
+    closing: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
-    let mut closing = plane.closing.clone();
-    let serving = axum::serve(listener, router(plane)).with_graceful_shutdown(shutdown);
-    let late = async move {
+    let closed = |mut closing: watch::Receiver<bool>| async move {
         // The sender is gone: the server is closing as well.
         let _ = closing.wait_for(|closing| *closing).await;
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(closed(closing.clone()));
+    let late = async move {
+        closed(closing).await;
         tokio::time::sleep(CLOSING_MAX).await;
     };
     tokio::select! {
@@ -91,13 +105,13 @@ pub async fn serve(
 
 /// Lets in whoever sends a token we know.
 async fn authenticate(
-    State(served): State<Arc<Served>>,
+    State(probed): State<Arc<Probed>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|header| header.strip_prefix("Bearer "));
-    let actor: Option<Actor> = token.and_then(|token| served.plane.tokens.actor(token.trim()));
+    let actor: Option<Actor> = token.and_then(|token| probed.tokens.actor(token.trim()));
     match actor {
         Some(actor) => {
             request.extensions_mut().insert(actor);

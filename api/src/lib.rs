@@ -13,6 +13,8 @@ mod plane;
 mod schema;
 
 pub use auth::{Token, Tokens, TokensError};
-pub use http::{BODY_BYTES_MAX, ServeError, router, serve};
-pub use plane::{Durability, Plane, Simulate, SimulateError, WorldFault};
+pub use http::{BODY_BYTES_MAX, ServeError, probes, router, serve};
+pub use plane::{Durability, Plane, Probed, Simulate, SimulateError, Stopped, WorldFault};
+
+pub use axum::Router;
 pub use schema::sdl;

@@ -1,5 +1,6 @@
 //! What is served: the log, the views, the planner, and the simulator where there is one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{ResourceId, StreamId, Tenant};
@@ -31,8 +32,46 @@ pub struct Plane {
     pub tokens: Arc<Tokens>,
     /// Numbers for `/metrics` beside those that the API keeps itself, as Prometheus text.
     pub numbers: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What has ended before its time.
+    pub stopped: watch::Receiver<Stopped>,
     /// Turns true when the server closes: streams end.
     pub closing: watch::Receiver<bool>,
+}
+
+/// Parts of a process that ended before their time, and why.
+pub type Stopped = BTreeMap<&'static str, String>;
+
+/// What every process tells of itself, whatever else it does. Clones share it.
+#[derive(Clone)]
+pub struct Probed {
+    /// The log that it works on.
+    pub executor: Executor,
+    /// The views, where the process shows or writes them.
+    pub views: Option<Views>,
+    /// What an acknowledged command survives.
+    pub durability: Durability,
+    /// Who may ask for the numbers.
+    pub tokens: Arc<Tokens>,
+    /// Numbers for `/metrics` beside those that the API keeps itself, as Prometheus text.
+    pub numbers: Arc<dyn Fn() -> String + Send + Sync>,
+    /// What has ended before its time.
+    pub stopped: watch::Receiver<Stopped>,
+    /// Turns true when the server closes: streams end.
+    pub closing: watch::Receiver<bool>,
+}
+
+impl From<&Plane> for Probed {
+    fn from(plane: &Plane) -> Self {
+        Self {
+            executor: plane.executor.clone(),
+            views: Some(plane.views.clone()),
+            durability: plane.durability,
+            tokens: Arc::clone(&plane.tokens),
+            numbers: Arc::clone(&plane.numbers),
+            stopped: plane.stopped.clone(),
+            closing: plane.closing.clone(),
+        }
+    }
 }
 
 /// What can be done to the simulated world from outside.
@@ -73,6 +112,30 @@ pub trait Simulate: Send + Sync + 'static {
 }
 
 impl Plane {
+    /// Puts the API on top of a process that shows these views.
+    #[must_use]
+    pub fn over(
+        probed: Probed,
+        views: Views,
+        tenant: Tenant,
+        simulator: Option<Arc<dyn Simulate>>,
+    ) -> Self {
+        let Probed { executor, durability, tokens, numbers, stopped, closing, .. } = probed;
+        let planner = Planner::new(executor.clone(), tenant.clone());
+        Self {
+            tenant,
+            executor,
+            views,
+            planner,
+            simulator,
+            durability,
+            tokens,
+            numbers,
+            stopped,
+            closing,
+        }
+    }
+
     /// The stream of an aggregate that is not a resource; none when the name is not one.
     pub(crate) fn stream(&self, kind: &str, name: &str) -> Option<StreamId> {
         StreamId::new(self.tenant.clone(), kind, name.parse().ok()?).ok()

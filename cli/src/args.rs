@@ -1,16 +1,16 @@
 //! The command line.
 
 mod admin;
-mod up;
+mod serve;
 
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use admin::{
-    Admin, Audit, Backup, DataDir, Export, Key, Migrate, Prove, Restore, Verify,
+    Admin, Audit, Backup, Export, Key, Migrate, Prove, Rebuild, Restore, Token, Verify,
 };
-pub(crate) use up::Up;
+pub(crate) use serve::{Nature, Role, Serve, SimServe, Stores, Up};
 
 use crate::failure::EXIT_CODES;
 use crate::terminal::Colour;
@@ -45,6 +45,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a whole Cairn in one process, with a simulated world
     Up(Up),
+    /// Run one of many: the log on JetStream, the views in PostgreSQL, any number of processes of each role
+    Serve(Serve),
     /// Show all of it in a minute: deploy a sample shop, change it, look back
     Demo(Demo),
     /// Check an application's files, without a server
@@ -318,6 +320,8 @@ pub(crate) struct OneResource {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sim {
+    /// Run a simulated world that several servers share
+    Serve(SimServe),
     /// Keep an object unready until it is healed
     Break {
         /// kind/name of the resource

@@ -9,6 +9,7 @@ mod events;
 mod get;
 mod look;
 mod rules;
+mod serve;
 mod trace;
 mod up;
 mod validate;
@@ -16,7 +17,7 @@ mod version;
 
 pub(crate) use admin::signer;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Sim};
 use crate::client::Client;
 use crate::config::{Config, Context};
 use crate::failure::{EXIT_CODES, Exit, Failure, Outcome};
@@ -55,6 +56,8 @@ async fn dispatch(
     match command {
         Command::Demo(_) => Err(Failure::new(Exit::Invalid, "a demo cannot show itself")),
         Command::Up(args) => up::run(args, terminal).await,
+        Command::Serve(args) => serve::run(args, terminal).await,
+        Command::Sim(Sim::Serve(args)) => serve::world(args, terminal).await,
         Command::Validate(args) => validate::run(args, terminal),
         Command::Admin(args) => admin::run(args, terminal).await,
         Command::Audit(args) => audit::run(args, terminal).await,

@@ -1,35 +1,34 @@
-//! The wiring of a whole Cairn in one process. Every kind names its provider here: a forgotten one does not compile.
+//! The wiring of a server: all of Cairn in one process, or one of many with a role or some.
 
 mod archiver;
 mod bootstrap;
+mod projector;
+mod reconcilers;
 mod stores;
 mod world;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use api::{Durability, Plane, Token, Tokens};
+use ::reconcilers::Leases;
+use api::{Durability, Plane, Probed, Router, Stopped, Token, Tokens};
 use domain::Tenant;
+use futures::future::BoxFuture;
+use journal::Executor;
 use journal::sqlite::SqliteJournal;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use reconcilers::driver::GRACE_MICROS;
-use reconcilers::planner::WayBack;
-use reconcilers::providers::Provided;
-use reconcilers::queue::Queue;
-use reconcilers::run::{Counters, Loop};
-use reconcilers::{Driver, Planner, Providers, WallClock};
-use sim::Sim;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
+use crate::args::Role;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::LogAt;
 use stores::Stores;
-use world::SimulatedWorld;
+
+pub(crate) use stores::views;
+pub(crate) use world::{WorldAt, make as make_world, serve as serve_world};
 
 /// The one tenant of an embedded Cairn.
 const TENANT: &str = "default";
@@ -39,14 +38,14 @@ const OWNER: &str = "admin";
 /// How a server is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
+    /// What it does.
+    pub(crate) roles: BTreeSet<Role>,
     /// Where everything is kept.
     pub(crate) data: PathBuf,
     /// Where to listen.
     pub(crate) listen: SocketAddr,
-    /// How much faster than ours the simulated world's clock runs.
-    pub(crate) speed: u32,
-    /// The simulated world's seed.
-    pub(crate) seed: u64,
+    /// The world it acts on.
+    pub(crate) world: WorldAt,
     /// Where the log's archive is kept, if anywhere.
     pub(crate) archive: Option<PathBuf>,
     /// Where the log is.
@@ -57,15 +56,26 @@ pub(crate) struct Settings {
     pub(crate) require: Option<Durability>,
 }
 
+impl Settings {
+    fn is(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// A part of a server, which runs until the server closes.
+type Part = BoxFuture<'static, Result<(), String>>;
+
 /// A server that is ready to run.
 pub(crate) struct Server {
     /// Where it listens.
     pub(crate) address: SocketAddr,
     listener: TcpListener,
-    plane: Plane,
-    reconcilers: Loop,
-    world: Arc<Sim>,
-    archiver: Option<archiver::Archiver>,
+    router: Router,
+    parts: Vec<(&'static str, Part)>,
+    /// Whose catalogue is defined before anything is served, if it is served.
+    defines: Option<(Executor, Tenant)>,
+    leases: Leases,
+    stopped: watch::Sender<Stopped>,
     closing: watch::Sender<bool>,
 }
 
@@ -98,16 +108,32 @@ pub(crate) fn open_log(data: &Path) -> Outcome<Arc<SqliteJournal>> {
     Ok(Arc::new(journal))
 }
 
+fn tokens_file(data: &Path) -> PathBuf {
+    data.join("tokens.json")
+}
+
+/// Who may ask the servers of a data folder.
+pub(crate) fn tokens(data: &Path) -> Outcome<Tokens> {
+    let path = tokens_file(data);
+    Tokens::load(&path).map_err(|error| unusable(&path, error))
+}
+
+/// A new token for the servers of a data folder, which know it from their next start on.
+pub(crate) fn accept(data: &Path, tokens: &mut Tokens, whose: &str) -> Outcome<Token> {
+    let path = tokens_file(data);
+    let token = Token::generate();
+    tokens.accept(&token, whose).map_err(|error| unusable(&path, error))?;
+    tokens.save(&path).map_err(|error| unusable(&path, error))?;
+    Ok(token)
+}
+
 /// The token that gives access to the server of a data folder: the one that is known already, or a new one.
 pub(crate) fn token(data: &Path, known: Option<&str>) -> Outcome<(Tokens, Option<Token>)> {
-    let path = data.join("tokens.json");
-    let mut tokens = Tokens::load(&path).map_err(|error| unusable(&path, error))?;
+    let mut tokens = tokens(data)?;
     if known.is_some_and(|token| tokens.actor(token).is_some()) {
         return Ok((tokens, None));
     }
-    let token = Token::generate();
-    tokens.accept(&token, OWNER).map_err(|error| unusable(&path, error))?;
-    tokens.save(&path).map_err(|error| unusable(&path, error))?;
+    let token = accept(data, &mut tokens, OWNER)?;
     Ok((tokens, Some(token)))
 }
 
@@ -129,87 +155,90 @@ fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = &dyn std::error
 impl Server {
     /// Opens everything that a server needs. Nothing runs yet.
     pub(crate) async fn open(settings: &Settings, tokens: Tokens) -> Outcome<Self> {
-        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-            Failure::new(
-                Exit::Unreachable,
-                format!("cannot listen on {}: {error}", settings.listen),
-            )
-            .hint("is another Cairn running there? choose another address with --listen")
-        })?;
+        let listener = listen(settings.listen).await?;
         let address = listener.local_addr().unwrap_or(settings.listen);
-        let Stores { executor, views, durability } = stores::open(settings).await?;
         let tenant: Tenant = TENANT.parse().map_err(|error| unusable(&settings.data, error))?;
-        let planner = Planner::new(executor.clone(), tenant.clone());
-        let world = world::open(settings).map_err(|error| unusable(&settings.data, error))?;
-        let driver = Driver::new(
-            executor.clone(),
-            providers(&world),
-            Arc::new(WallClock),
-            reconcilers::Settings { session: Uuid::new_v4(), grace_micros: GRACE_MICROS },
-        );
-        let back = WayBack::new(executor.clone(), Arc::new(WallClock));
-        let reconcilers = Loop::new(Arc::new(driver.with_roll_back(Arc::new(back))));
-        let closing = watch::Sender::new(false);
-        let archiver = settings.archive.as_ref().map(|folder| {
-            archiver::prepare(folder, &settings.data, executor.journal(), closing.subscribe())
+        let Stores { executor, durability, beside } = stores::open(settings).await?;
+        let leases = stores::leases(beside.as_ref()).await?;
+        let (closing, stopped) = (watch::Sender::new(false), watch::Sender::default());
+        let mut parts = Vec::new();
+        let shows = settings.is(Role::Api) || settings.is(Role::Projector);
+        let views = if shows {
+            Some(stores::views(settings.views.as_deref(), &settings.data).await?)
+        } else {
+            None
+        };
+        if let Some(views) = &views {
+            let projector = projector::Projector {
+                journal: Arc::clone(executor.journal()),
+                views: views.clone(),
+                leases: leases.clone(),
+                beside,
+                closing: closing.subscribe(),
+            };
+            parts.push(("views", projector.part(settings.is(Role::Projector))));
+        }
+        if let (true, Some(target)) = (settings.is(Role::Archiver), &settings.archive) {
+            let journal = executor.journal();
+            let leases = leases.clone();
+            let part =
+                archiver::part(target, &settings.data, journal, leases, closing.subscribe())?;
+            parts.push(("archiver", part));
+        }
+        let world = world::open(settings)?;
+        let acting = world.as_ref().filter(|_| settings.is(Role::Reconciler)).map(|world| {
+            let acting = reconcilers::prepare(&executor, world.providers(), leases.clone());
+            parts.push(("reconcilers", reconcilers::part(acting.clone(), closing.subscribe())));
+            acting
         });
-        let plane = Plane {
-            simulator: Some(Arc::new(SimulatedWorld::new(Arc::clone(&world), tenant.clone()))),
-            tenant,
-            executor,
+        let living = world.as_ref().and_then(|world| world.part(closed(closing.subscribe())));
+        parts.extend(living.map(|part| ("world", part)));
+        let probed = Probed {
+            executor: executor.clone(),
             views,
-            planner,
             durability,
             tokens: Arc::new(tokens),
-            numbers: numbers(recorder()?, reconcilers.counters(), reconcilers.queue()),
+            numbers: reconcilers::numbers(acting.as_ref(), &leases)?,
+            stopped: stopped.subscribe(),
             closing: closing.subscribe(),
         };
-        let archiver = archiver.transpose()?;
-        Ok(Self { address, listener, plane, reconcilers, world, archiver, closing })
+        let mut defines = None;
+        let router = if let (true, Some(views)) = (settings.is(Role::Api), probed.views.clone()) {
+            defines = Some((executor, tenant.clone()));
+            let simulator = world.map(|world| world.simulator(tenant.clone()));
+            api::router(Plane::over(probed, views, tenant, simulator))
+        } else {
+            api::probes(probed)
+        };
+        Ok(Self { address, listener, router, parts, defines, leases, stopped, closing })
     }
 
     /// Runs until `stop`, then lets everything come to an end.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Outcome<()> {
-        bootstrap::define(&self.plane.executor, &self.plane.tenant).await?;
-        let (closing, views) = (self.closing, self.plane.views.clone());
-        let mut tasks: JoinSet<Result<(), String>> = JoinSet::new();
-        let journal = Arc::clone(self.plane.executor.journal());
-        let mut closed = closing.subscribe();
-        let until_closed = async move {
-            // The sender is gone: everything ends.
-            let _ = closed.wait_for(|closing| *closing).await;
-        };
-        tasks.spawn(async move {
-            projections::run(journal, views, until_closed)
-                .await
-                .map_err(|error| chain("the views stopped", &error))
-        });
-        let (reconcilers, shutdown) = (self.reconcilers, closing.subscribe());
-        tasks.spawn(async move {
-            reconcilers
-                .run(shutdown)
-                .await
-                .map_err(|error| chain("the reconcilers stopped", &error))
-        });
-        if let Some(archiver) = self.archiver {
-            tasks.spawn(archiver);
+        if let Some((executor, tenant)) = &self.defines {
+            bootstrap::define(executor, tenant).await?;
         }
-        let world = self.world;
-        let living = tokio::spawn(async move { world.run().await });
-        let mut closed = closing.subscribe();
-        let served = api::serve(self.listener, self.plane, async move {
-            let _ = closed.wait_for(|closing| *closing).await;
-        });
-        let served = tokio::spawn(served);
-        stop.await;
-        closing.send_replace(true);
+        let mut parts: JoinSet<(&'static str, Result<(), String>)> = JoinSet::new();
+        for (name, part) in self.parts {
+            parts.spawn(async move { (name, part.await) });
+        }
+        let closing = self.closing.subscribe();
+        let served = tokio::spawn(api::serve(self.listener, self.router, closing));
+        let mut stop = Box::pin(stop);
         let mut outcome = Ok(());
-        while let Some(ended) = tasks.join_next().await {
-            if let Ok(Err(reason)) = ended {
-                outcome = Err(Failure::new(Exit::Unreachable, reason));
-            }
+        // A part that has ended before its time is told by /readyz; the others go on.
+        loop {
+            let ended = tokio::select! {
+                () = &mut stop => break,
+                Some(ended) = parts.join_next() => ended,
+            };
+            outcome = tell(&self.stopped, ended).or(outcome);
         }
-        living.abort();
+        self.closing.send_replace(true);
+        while let Some(ended) = parts.join_next().await {
+            outcome = tell(&self.stopped, ended).or(outcome);
+        }
+        self.leases.leave().await;
         match served.await {
             Ok(Err(error)) => Err(Failure::new(Exit::Unreachable, error.to_string())),
             Ok(Ok(())) | Err(_) => outcome,
@@ -217,51 +246,31 @@ impl Server {
     }
 }
 
-/// Who acts on each kind.
-fn providers(world: &Arc<Sim>) -> Providers {
-    Providers {
-        bucket: Provided::from(Arc::clone(world)),
-        cache: Provided::from(Arc::clone(world)),
-        certificate: Provided::from(Arc::clone(world)),
-        cluster: Provided::from(Arc::clone(world)),
-        database: Provided::from(Arc::clone(world)),
-        dns_record: Provided::from(Arc::clone(world)),
-        extension: Provided::from(Arc::clone(world)),
-        queue: Provided::from(Arc::clone(world)),
-        route: Provided::from(Arc::clone(world)),
-        secret: Provided::from(Arc::clone(world)),
-        support_service: Provided::from(Arc::clone(world)),
-        volume: Provided::from(Arc::clone(world)),
-        workload: Provided::from(Arc::clone(world)),
-    }
-}
-
-fn recorder() -> Outcome<PrometheusHandle> {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the metrics cannot be kept: {error}"))
-    })?;
-    Ok(handle)
-}
-
-/// The numbers that the API does not keep itself.
-fn numbers(
-    handle: PrometheusHandle,
-    counters: Arc<Counters>,
-    queue: Arc<Queue>,
-) -> Arc<dyn Fn() -> String + Send + Sync> {
-    Arc::new(move || {
-        let count = |name: &'static str, value: u64| metrics::counter!(name).absolute(value);
-        count("cairn_reconcile_looks_total", counters.looks.load(Ordering::Relaxed));
-        count("cairn_reconcile_steps_total", counters.steps.load(Ordering::Relaxed));
-        count("cairn_reconcile_failures_total", counters.failures.load(Ordering::Relaxed));
-        count("cairn_swept_total", counters.swept.load(Ordering::Relaxed));
-        let depth = u32::try_from(queue.depth()).unwrap_or(u32::MAX);
-        metrics::gauge!("cairn_queue_depth").set(f64::from(depth));
-        handle.run_upkeep();
-        handle.render()
+async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(Exit::Unreachable, format!("cannot listen on {address}: {error}"))
+            .hint("is another Cairn running there? choose another address with --listen")
     })
+}
+
+/// Ready when the server closes.
+async fn closed(mut closing: watch::Receiver<bool>) {
+    // The sender is gone: everything ends.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Has `/readyz` tell of a part that has ended with an error.
+fn tell(
+    stopped: &watch::Sender<Stopped>,
+    ended: Result<(&'static str, Result<(), String>), tokio::task::JoinError>,
+) -> Outcome<()> {
+    let (part, reason) = match ended {
+        Ok((_, Ok(()))) => return Ok(()),
+        Ok((part, Err(reason))) => (part, reason),
+        Err(error) => ("server", error.to_string()),
+    };
+    stopped.send_modify(|stopped| _ = stopped.insert(part, reason.clone()));
+    Err(Failure::new(Exit::Unreachable, reason))
 }
 
 /// An error with everything behind it.

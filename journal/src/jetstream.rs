@@ -43,6 +43,8 @@ use crate::{
     AppendError, Appended, Durability, Journal, JournalError, Loaded, Position, Recorded, Token,
 };
 
+pub use async_nats::Client;
+pub use async_nats::jetstream::Context;
 pub use echo::Difference;
 pub use guard::Promise;
 pub use open::OpenError;
@@ -175,6 +177,18 @@ impl JetStreamJournal {
     /// When the bucket cannot be made.
     pub async fn snapshots(&self) -> Result<JetStreamSnapshots, OpenError> {
         JetStreamSnapshots::open(&self.shared.wire, self.promise.replicas).await
+    }
+
+    /// The connection, for what lies beside the log: wake-ups.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.shared.wire.context().client()
+    }
+
+    /// The same, for what is kept beside the log: leases.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.shared.wire.context().clone()
     }
 
     fn within<'a, T: 'a>(&self, future: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {

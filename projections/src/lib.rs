@@ -16,6 +16,7 @@ mod columns;
 #[cfg(test)]
 mod explain;
 mod fold;
+pub mod nats;
 mod poison;
 mod postgres;
 pub mod queries;

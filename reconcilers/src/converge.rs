@@ -13,6 +13,7 @@ use domain::Resource;
 use domain::commit::Hash;
 use domain::lifecycle::{ActionName, Body, Command, Deletion, Failure, FailureClass};
 use domain::text::{Inputs, OutputMap, Unresolved};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use crate::reconcile::{Reconcile, Step, Subject, Waiting};
 pub const VANISHED: &str = "it is gone: somebody else deleted it";
 
 /// A thing in the world that carries our uid.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seen {
     /// The digest of what we last asked for.
     pub applied: Hash,
@@ -39,7 +40,7 @@ pub struct Seen {
 }
 
 /// How a thing is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeenState {
     /// On its way, or not well.
     Pending(String),
@@ -52,7 +53,7 @@ pub enum SeenState {
 }
 
 /// A change that we did not ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changed {
     /// What differs.
     pub detail: String,
@@ -61,7 +62,7 @@ pub struct Changed {
 }
 
 /// What a provider is asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Call {
     /// Makes it, once per token.
     Create {
@@ -77,7 +78,7 @@ pub enum Call {
 }
 
 /// What a thing shall be.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Desired {
     /// The spec with every reference filled in.
     pub spec: Value,

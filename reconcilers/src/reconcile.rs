@@ -8,6 +8,7 @@ use domain::text::{Inputs, Unresolved};
 use domain::{Resource, ResourceId, StreamId, Tenant, Time};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -92,7 +93,7 @@ impl Waiting {
 }
 
 /// One incarnation of a resource, as it is tagged in the world.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Target {
     /// Whose.
     pub tenant: Tenant,
@@ -111,7 +112,7 @@ impl Target {
 }
 
 /// How a call that did not fail went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Performed {
     /// It is done.
     Finished,
@@ -120,7 +121,7 @@ pub enum Performed {
 }
 
 /// A call failed, or its answer was lost: it may have had its effect.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct CallError {
     /// What to do about it.

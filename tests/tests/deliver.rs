@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use domain::plan::{Purpose, StepAction};
 use domain::{KindName, OutputValue, Resource};
-use sim::Entry;
+use sim::{Entry, Happening};
 use tests::Plane;
 
 fn root() -> PathBuf {
@@ -191,7 +191,8 @@ async fn a_broken_database_is_named_as_the_blocker_until_it_heals() {
     plane.apply("shop", &[&root().join("samples/shop/app.yaml")], &[]).await;
     plane.deliver("shop").await;
     let database = "database/dev_shop_db".parse().unwrap();
-    plane.world.break_down(plane.tenant(), &database, "the disk is full", false).unwrap();
+    let breaks = Happening::Break { message: "the disk is full".into(), for_good: false };
+    plane.world.happen(plane.tenant(), &database, breaks).unwrap();
     plane
         .until("the database to be unready", async || {
             let Resource::Live(body) = plane.resource("database/dev_shop_db").await else {
@@ -200,7 +201,7 @@ async fn a_broken_database_is_named_as_the_blocker_until_it_heals() {
             body.readiness.reason.as_ref().is_some_and(|reason| reason.contains("the disk is full"))
         })
         .await;
-    plane.world.heal(plane.tenant(), &database).unwrap();
+    plane.world.happen(plane.tenant(), &database, Happening::Heal).unwrap();
     plane.ready("shop").await;
     plane.stop().await;
 }

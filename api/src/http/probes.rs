@@ -7,9 +7,10 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use projections::Health;
+use journal::Position;
+use projections::{Health, Views};
 
-use super::Served;
+use crate::plane::Probed;
 
 /// The most commits that the views may be behind the log for the server to be ready: a second at full speed.
 const LAG_MAX: u64 = 1_000;
@@ -24,10 +25,10 @@ pub(super) async fn livez() -> &'static str {
 
 /// The log can be used and the views follow it.
 pub(super) async fn readyz(
-    State(served): State<Arc<Served>>,
+    State(probed): State<Arc<Probed>>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let checks = checks(&served).await;
+    let checks = checks(&probed).await;
     let ready = checks.iter().all(|(_, outcome)| outcome.is_ok());
     let mut text = String::new();
     let verbose = query.is_some_and(|query| {
@@ -41,7 +42,7 @@ pub(super) async fn readyz(
         }
     }
     // The others go on, so this is told and no reason to send requests elsewhere.
-    if let Ok(count @ 1..) = served.plane.views.quarantined_total().await {
+    if let Some(count @ 1..) = quarantined(&probed).await {
         _ = writeln!(text, "[!] quarantine: {count} streams are not shown to their end");
     }
     text += if ready { "ok\n" } else { "not ready\n" };
@@ -50,53 +51,66 @@ pub(super) async fn readyz(
 
 type Check = (&'static str, Result<String, String>);
 
-async fn checks(served: &Served) -> Vec<Check> {
-    let plane = &served.plane;
-    let open = if *plane.closing.borrow() {
+/// How many streams the views do not show to their end, where there are views that can be asked.
+async fn quarantined(probed: &Probed) -> Option<u64> {
+    probed.views.as_ref()?.quarantined_total().await.ok()
+}
+
+async fn checks(probed: &Probed) -> Vec<Check> {
+    let open = if *probed.closing.borrow() {
         Err("the server is closing".to_owned())
     } else {
         Ok("open".to_owned())
     };
-    let head = plane.executor.journal().head().await;
-    let status = plane.views.status().borrow().clone();
-    let views = match (&status.health, &head) {
-        (Health::Stopped { reason } | Health::Retrying { reason }, _) => Err(reason.clone()),
+    let head = probed.executor.journal().head().await;
+    let views = probed.views.as_ref().map(|views| ("views", follow(views, head.as_ref().ok())));
+    let log = match (head, probed.executor.failure(FAILURE_AGE_MAX)) {
+        (Ok(_), Some(failure)) => Err(failure),
+        (Ok(head), None) => Ok(format!("position {head}, durability {}", probed.durability)),
+        (Err(error), _) => Err(error.to_string()),
+    };
+    let stopped: Vec<Check> =
+        probed.stopped.borrow().iter().map(|(part, why)| (*part, Err(why.clone()))).collect();
+    let others = views.filter(|(name, _)| stopped.iter().all(|(part, _)| part != name));
+    [("server", open), ("log", log)].into_iter().chain(others).chain(stopped).collect()
+}
+
+/// Whether the views follow the log.
+fn follow(views: &Views, head: Option<&Position>) -> Result<String, String> {
+    let status = views.status().borrow().clone();
+    match (status.health, head) {
+        (Health::Stopped { reason } | Health::Retrying { reason }, _) => Err(reason),
         (Health::Idle, _) => Err("nobody moves the views on".to_owned()),
-        (Health::Following, Ok(head)) => {
+        (Health::Following, Some(head)) => {
             let lag = head.get().saturating_sub(status.position.get());
             let text = format!("position {}, {lag} behind", status.position);
             if lag > LAG_MAX { Err(text) } else { Ok(text) }
         }
-        (Health::Following, Err(_)) => Ok(format!("position {}", status.position)),
-    };
-    let log = match (head, plane.executor.failure(FAILURE_AGE_MAX)) {
-        (Ok(_), Some(failure)) => Err(failure),
-        (Ok(head), None) => Ok(format!("position {head}, durability {}", plane.durability)),
-        (Err(error), _) => Err(error.to_string()),
-    };
-    vec![("server", open), ("log", log), ("views", views)]
+        (Health::Following, None) => Ok(format!("position {}", status.position)),
+    }
 }
 
 /// Numbers as Prometheus reads them.
-pub(super) async fn metrics(State(served): State<Arc<Served>>) -> Response {
-    let plane = &served.plane;
-    let views = plane.views.position().get();
-    let mut text = (plane.numbers)();
-    if let Ok(head) = plane.executor.journal().head().await {
-        gauge(
-            &mut text,
-            "cairn_log_position",
-            "Position of the last commit of the log.",
-            head.get(),
-        );
-        let lag = head.get().saturating_sub(views);
-        gauge(&mut text, "cairn_projection_lag", "Commits that the views are behind the log.", lag);
+pub(super) async fn metrics(State(probed): State<Arc<Probed>>) -> Response {
+    let mut text = (probed.numbers)();
+    let head = probed.executor.journal().head().await.ok();
+    if let Some(head) = head {
+        let help = "Position of the last commit of the log.";
+        gauge(&mut text, "cairn_log_position", help, head.get());
     }
-    if let Ok(count) = plane.views.quarantined_total().await {
+    if let Some(views) = &probed.views {
+        let at = views.position().get();
+        gauge(&mut text, "cairn_projection_position", "Position that the views show.", at);
+        if let Some(head) = head {
+            let (lag, help) =
+                (head.get().saturating_sub(at), "Commits that the views are behind the log.");
+            gauge(&mut text, "cairn_projection_lag", help, lag);
+        }
+    }
+    if let Some(count) = quarantined(&probed).await {
         let help = "Streams that the views do not show to their end.";
         gauge(&mut text, "cairn_projection_quarantined", help, count);
     }
-    gauge(&mut text, "cairn_projection_position", "Position that the views show.", views);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

@@ -16,7 +16,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Answers with `next` events, and `complete` when there are no more.
 pub(super) fn stream(served: &Served, request: Request) -> Response {
-    let mut closing = served.plane.closing.clone();
+    let mut closing = served.closing.clone();
     let closed = async move {
         // The sender is gone: the server is closing as well.
         let _ = closing.wait_for(|closing| *closing).await;

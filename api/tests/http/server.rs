@@ -69,12 +69,13 @@ impl Server {
             durability: Durability::ProcessCrash,
             tokens: Arc::new(tokens),
             numbers: Arc::new(String::new),
+            stopped: watch::Sender::default().subscribe(),
             closing: closing.subscribe(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(projections::run(journal, views.clone(), closed(&closing)));
-        tokio::spawn(api::serve(listener, plane, closed(&closing)));
+        tokio::spawn(api::serve(listener, api::router(plane), closing.subscribe()));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let server = Self {
             url,

@@ -10,7 +10,9 @@ use crate::logs::LogAt;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Admin {
     /// Build the views anew from the log
-    Rebuild(DataDir),
+    Rebuild(Rebuild),
+    /// Make a token for whoever may ask the servers of a data folder, and print it
+    Token(Token),
     /// Check every seal of the log, every chain, and that an archive holds the same
     Verify(Verify),
     /// Bring an archive of the log up to date, and sign it
@@ -26,6 +28,26 @@ pub(crate) struct DataDir {
     /// The data folder [default: ~/.local/share/cairn]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+    /// The log [default: that of the data folder]
+    #[arg(long, env = "CAIRN_JOURNAL", hide_env_values = true, value_name = "URL")]
+    pub(crate) journal: Option<LogAt>,
+    /// The views: `postgres://USER:PASSWORD@HOST/DATABASE` [default: SQLite in the data folder]
+    #[arg(long, env = "CAIRN_VIEWS", hide_env_values = true, value_name = "URL")]
+    pub(crate) views: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Token {
+    /// Whose it is, as the log will say: a person or a program
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
 }
 
 #[derive(Debug, Args)]

@@ -1,28 +1,35 @@
-//! The command line of whoever starts a server.
+//! The command line of whoever starts a server, or a world for it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use journal::Durability;
 
 use super::{LISTEN, SPEED_MAX};
 use crate::logs::LogAt;
 
-#[derive(Debug, Args)]
-pub(crate) struct Up {
-    /// Where everything is kept [default: ~/.local/share/cairn]
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) data_dir: Option<PathBuf>,
-    /// Where to listen
-    #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
-    pub(crate) listen: SocketAddr,
+/// What a simulated world is like.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Nature {
     /// How much faster than ours the simulated world's clock runs
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=SPEED_MAX), value_name = "FACTOR")]
     pub(crate) speed: u32,
     /// The simulated world's seed: the same seed, the same luck
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) seed: u64,
+}
+
+/// Where a server keeps things, and where it is found.
+#[derive(Debug, Args)]
+pub(crate) struct Stores {
+    /// Where everything is kept [default: ~/.local/share/cairn]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
     /// Keep a signed archive of the log there
     #[arg(long, value_name = "FOLDER")]
     pub(crate) archive: Option<PathBuf>,
@@ -42,4 +49,84 @@ pub(crate) struct Up {
     /// Start only if the log promises this: process-crash, power-loss or quorum
     #[arg(long, value_name = "CLASS")]
     pub(crate) require_durability: Option<Durability>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) stores: Stores,
+    #[command(flatten)]
+    pub(crate) nature: Nature,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// What this process does; several, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "all", value_name = "ROLE")]
+    role: Vec<RoleName>,
+    /// The simulated world that all processes share, such as http://127.0.0.1:7119: see `cairn sim serve`
+    #[arg(long, env = "CAIRN_WORLD", value_name = "URL")]
+    pub(crate) world: Option<String>,
+    #[command(flatten)]
+    pub(crate) stores: Stores,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum RoleName {
+    /// Answer GraphQL
+    Api,
+    /// Keep the views up with the log; one of them at a time does
+    Projector,
+    /// Act on the world; each has a share of the work
+    Reconciler,
+    /// Keep the archive up with the log; one of them at a time does
+    Archiver,
+    /// All of these
+    All,
+}
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    /// Answers GraphQL.
+    Api,
+    /// Keeps the views up with the log.
+    Projector,
+    /// Acts on the world.
+    Reconciler,
+    /// Keeps the archive up with the log.
+    Archiver,
+}
+
+impl Role {
+    /// Every role.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Api, Self::Projector, Self::Reconciler, Self::Archiver];
+}
+
+impl Serve {
+    /// The roles, each once.
+    pub(crate) fn roles(&self) -> BTreeSet<Role> {
+        let roles = self.role.iter().flat_map(|role| match role {
+            RoleName::Api => vec![Role::Api],
+            RoleName::Projector => vec![Role::Projector],
+            RoleName::Reconciler => vec![Role::Reconciler],
+            RoleName::Archiver => vec![Role::Archiver],
+            RoleName::All => Role::ALL.to_vec(),
+        });
+        roles.collect()
+    }
+}
+
+/// A simulated world for several processes.
+#[derive(Debug, Args)]
+pub(crate) struct SimServe {
+    /// Where to listen: an address of this machine alone
+    #[arg(long, default_value = "127.0.0.1:7119", value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Where the world is kept, as world.jsonl [default: ~/.local/share/cairn]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) nature: Nature,
 }

@@ -8,11 +8,10 @@ use std::time::Instant;
 
 use archive::{ArchiveError, Finding, Place};
 use journal::Journal;
-use projections::Views;
 
-use crate::args::{Admin, DataDir};
+use crate::args::{Admin, Rebuild, Token};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::logs;
+use crate::logs::LogAt;
 use crate::serve;
 use crate::terminal::Terminal;
 
@@ -22,6 +21,7 @@ pub(crate) use archived::signer;
 pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
     match args {
         Admin::Rebuild(args) => rebuild(args, terminal).await,
+        Admin::Token(args) => token(&args, terminal),
         Admin::Verify(args) => checks::verify(args, terminal).await,
         Admin::Backup(args) => archived::backup(args, terminal).await,
         Admin::Restore(args) => archived::restore(args, terminal).await,
@@ -29,29 +29,40 @@ pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
     }
 }
 
-async fn rebuild(args: DataDir, terminal: &Terminal) -> Outcome {
-    let data = logs::existing(args.data_dir)?;
-    let journal: Arc<dyn Journal> = serve::open_log(&data)?;
-    rebuild_views(&data, &journal, terminal).await
+async fn rebuild(args: Rebuild, terminal: &Terminal) -> Outcome {
+    let data = serve::data_folder(args.data.data_dir)?;
+    let at = args.journal.unwrap_or(LogAt::Sqlite(None));
+    let journal = at.open(Some(data.clone())).await?;
+    rebuild_views(args.views.as_deref(), &data, &journal, terminal).await
 }
 
 async fn rebuild_views(
+    at: Option<&str>,
     data: &std::path::Path,
     journal: &Arc<dyn Journal>,
     terminal: &Terminal,
 ) -> Outcome {
     let started = Instant::now();
-    let folder = serve::views_folder(data);
-    let failed = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Negative, "the views cannot be rebuilt").detail(error.to_string())
-    };
-    let views = Views::open_sqlite(&folder).await.map_err(|error| failed(&error))?;
-    views.rebuild(journal).await.map_err(|error| failed(&error))?;
+    let views = serve::views(at, data).await?;
+    views.rebuild(journal).await.map_err(|error| {
+        serve::caused(Failure::new(Exit::Negative, "the views cannot be rebuilt"), &error)
+    })?;
     terminal.print(&format!(
         "the views are rebuilt from the log, up to position {}, in {:.1}s",
         views.position(),
         started.elapsed().as_secs_f32()
     ));
+    Ok(Exit::Done)
+}
+
+/// The token goes to standard output alone, and nowhere else.
+fn token(args: &Token, terminal: &Terminal) -> Outcome {
+    let data = serve::data_folder(args.data.data_dir.clone())?;
+    super::up::make_folder(&data)?;
+    let mut tokens = serve::tokens(&data)?;
+    let token = serve::accept(&data, &mut tokens, &args.name)?;
+    terminal.say("servers of this data folder know the token from their next start on");
+    terminal.print(token.reveal());
     Ok(Exit::Done)
 }
 

@@ -93,6 +93,9 @@ pub(super) async fn simulate(args: &Sim, session: &Session) -> Outcome {
         Sim::Heal(one) => (&one.id, "HEAL", None, "is healed"),
         Sim::Drift(one) => (&one.id, "DRIFT", None, "was changed behind Cairn's back"),
         Sim::Remove(one) => (&one.id, "REMOVE", None, "was deleted behind Cairn's back"),
+        Sim::Serve(_) => {
+            return Err(Failure::new(Exit::Invalid, "a world is served without a server"));
+        }
     };
     let input = json!({ "idempotencyKey": key(), "id": id, "fault": fault, "message": message });
     change(session, "simulatorFault", "SimulatorFaultInput", input, done).await

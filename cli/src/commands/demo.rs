@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{Session, dispatch, up};
-use crate::args::{Cli, Demo};
+use crate::args::{Cli, Demo, Nature, Role};
 use crate::config::{Config, Context};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::LogAt;
-use crate::serve::Settings;
+use crate::serve::{Settings, WorldAt};
 use crate::terminal::Terminal;
 
 /// The sample that is deployed, so that the demo runs anywhere.
@@ -27,10 +27,10 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
     let folder = Folder::make()?;
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let settings = Settings {
+        roles: Role::ALL.into(),
         data: folder.0.join("data"),
         listen,
-        speed: args.speed,
-        seed: 1,
+        world: WorldAt::Here(Nature { speed: args.speed, seed: 1 }),
         archive: None,
         journal: LogAt::Sqlite(None),
         views: None,

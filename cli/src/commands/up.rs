@@ -1,29 +1,21 @@
 //! `cairn up`: a whole Cairn in one process.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{LISTEN, Up};
+use crate::args::{LISTEN, Role, Stores, Up};
 use crate::config::{Config, Context};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::serve::{self, Server, Settings};
+use crate::serve::{self, Server, Settings, WorldAt};
 use crate::terminal::Terminal;
 
 /// Runs until SIGINT or SIGTERM.
 pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
-    let data = serve::data_folder(args.data_dir)?;
-    let settings = Settings {
-        data,
-        listen: args.listen,
-        speed: args.speed,
-        seed: args.seed,
-        archive: args.archive,
-        journal: args.journal,
-        views: args.views,
-        require: args.require_durability,
-    };
+    let settings = settings(args.stores, Role::ALL.into(), WorldAt::Here(args.nature))?;
     log(terminal);
     let stop = stopped()?;
     let context = context_name(settings.listen);
@@ -31,7 +23,7 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     let url = format!("http://{}", server.address);
     terminal.print(&format!("Cairn is up at {url}"));
     terminal.say(&format!("  data     {}", settings.data.display()));
-    terminal.say(&format!("  world    simulated, {}x as fast as ours", settings.speed));
+    terminal.say(&format!("  world    simulated, {}x as fast as ours", args.nature.speed));
     if let Some(archive) = &settings.archive {
         terminal.say(&format!("  archive  {}", archive.display()));
     }
@@ -48,11 +40,23 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// How a server is set up by its command line.
+pub(super) fn settings(stores: Stores, roles: BTreeSet<Role>, world: WorldAt) -> Outcome<Settings> {
+    Ok(Settings {
+        roles,
+        data: serve::data_folder(stores.data_dir)?,
+        listen: stores.listen,
+        world,
+        archive: stores.archive,
+        journal: stores.journal,
+        views: stores.views,
+        require: stores.require_durability,
+    })
+}
+
 /// Opens a server, and makes sure that the user's configuration leads to it.
 pub(super) async fn open(settings: &Settings, context: &str) -> Outcome<Server> {
-    std::fs::create_dir_all(&settings.data).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("cannot use {}: {error}", settings.data.display()))
-    })?;
+    make_folder(&settings.data)?;
     let mut config = Config::load()?;
     let known = config.contexts.get(context).map(|context| context.token.clone());
     let (tokens, fresh) = serve::token(&settings.data, known.as_deref())?;
@@ -63,6 +67,13 @@ pub(super) async fn open(settings: &Settings, context: &str) -> Outcome<Server> 
     config.current = Some(context.to_owned());
     config.save()?;
     Ok(server)
+}
+
+/// Makes a data folder, if it is not there.
+pub(super) fn make_folder(data: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(data).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("cannot use {}: {error}", data.display()))
+    })
 }
 
 /// The context of a server on this machine: `local`, or `local-<port>`.

@@ -1,56 +1,133 @@
-//! The simulated world behind a server.
+//! The simulated world behind a server: its own, or one that several share.
 
 use std::sync::Arc;
 
+use ::reconcilers::{Providers, WallClock};
 use api::{Simulate, SimulateError, WorldFault};
 use domain::{ResourceId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use reconcilers::WallClock;
-use sim::{Nature, NotThere, Options, Sim, StoreError};
+use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
-use super::Settings;
+use super::{Part, Settings, caused, unusable};
+use crate::args::Nature;
+use crate::failure::{Exit, Failure, Outcome};
 
 /// Who drifts and removes in the world: somebody who is not Cairn.
 const SOMEBODY: &str = "somebody at the console";
 
-/// Opens the world of a data folder.
-pub(super) fn open(settings: &Settings) -> Result<Arc<Sim>, StoreError> {
-    let nature = Nature { seed: settings.seed, speed: settings.speed, ..Nature::default() };
-    let path = Some(settings.data.join("world.jsonl"));
-    Ok(Arc::new(Sim::open(Arc::new(WallClock), Options { nature, path, ..Options::default() })?))
+/// Which world a server acts on.
+#[derive(Clone, Debug)]
+pub(crate) enum WorldAt {
+    /// One of its own, in its data folder.
+    Here(Nature),
+    /// One that is served at an address.
+    Elsewhere(String),
+    /// None: the server has nothing to do with it.
+    Nowhere,
 }
 
-/// The simulated world, as seen from outside.
-pub(super) struct SimulatedWorld {
+/// A world.
+#[derive(Clone)]
+pub(super) enum World {
+    Here(Arc<Sim>),
+    Elsewhere(Arc<Remote>),
+}
+
+/// Opens the world of a data folder, or speaks to the one at an address.
+pub(super) fn open(settings: &Settings) -> Outcome<Option<World>> {
+    match &settings.world {
+        WorldAt::Here(nature) => make(&settings.data, *nature).map(World::Here).map(Some),
+        WorldAt::Elsewhere(url) => match Remote::connect(url) {
+            Ok(world) => Ok(Some(World::Elsewhere(world))),
+            Err(error) => Err(Failure::new(Exit::Invalid, error.to_string())
+                .hint("run `cairn sim serve` and name its address, such as http://127.0.0.1:7119")),
+        },
+        WorldAt::Nowhere => Ok(None),
+    }
+}
+
+/// The world of a data folder.
+pub(crate) fn make(data: &std::path::Path, nature: Nature) -> Outcome<Arc<Sim>> {
+    let path = data.join("world.jsonl");
+    let nature = sim::Nature { seed: nature.seed, speed: nature.speed, ..sim::Nature::default() };
+    let options = Options { nature, path: Some(path), ..Options::default() };
+    let world = Sim::open(Arc::new(WallClock), options).map_err(|error| unusable(data, error))?;
+    Ok(Arc::new(world))
+}
+
+/// Serves a world to the servers of this machine, until `stop`.
+pub(crate) async fn serve(
     world: Arc<Sim>,
+    address: std::net::SocketAddr,
+    stop: impl Future<Output = ()> + Send,
+) -> Outcome<()> {
+    sim::serve(world, address, stop).await.map_err(|error| {
+        let failure = Failure::new(Exit::Invalid, error.to_string());
+        caused(failure, &error).hint("choose another address with --listen")
+    })
+}
+
+impl World {
+    /// Who acts on each kind.
+    pub(super) fn providers(&self) -> Providers {
+        match self {
+            Self::Here(world) => Providers::all(world),
+            Self::Elsewhere(world) => Providers::all(world),
+        }
+    }
+
+    /// What keeps a world of our own going.
+    pub(super) fn part(&self, closed: impl Future<Output = ()> + Send + 'static) -> Option<Part> {
+        let Self::Here(world) = self else { return None };
+        let world = Arc::clone(world);
+        Some(
+            async move {
+                tokio::select! { () = world.run() => {}, () = closed => {} }
+                Ok(())
+            }
+            .boxed(),
+        )
+    }
+
+    /// The world as seen from outside.
+    pub(super) fn simulator(&self, tenant: Tenant) -> Arc<dyn Simulate> {
+        Arc::new(Outside { world: self.clone(), tenant })
+    }
+}
+
+struct Outside {
+    world: World,
     tenant: Tenant,
 }
 
-impl SimulatedWorld {
-    pub(super) const fn new(world: Arc<Sim>, tenant: Tenant) -> Self {
-        Self { world, tenant }
-    }
-
-    fn plant(&self, id: &ResourceId, fault: &WorldFault) -> Result<(), NotThere> {
-        let (world, tenant) = (&self.world, &self.tenant);
-        match fault {
-            WorldFault::Break(message) => world.break_down(tenant, id, message, false),
-            WorldFault::Heal => world.heal(tenant, id),
-            WorldFault::Drift => world.drift(tenant, id, "changed by hand", Some(SOMEBODY)),
-            WorldFault::Remove => world.remove(tenant, id, Some(SOMEBODY)),
-        }
-    }
-}
-
-impl Simulate for SimulatedWorld {
+impl Simulate for Outside {
     fn fault<'a>(
         &'a self,
         resource: &'a ResourceId,
         fault: WorldFault,
     ) -> BoxFuture<'a, Result<(), SimulateError>> {
-        let planted =
-            self.plant(resource, &fault).map_err(|NotThere(id)| SimulateError::NotFound(id));
-        std::future::ready(planted).boxed()
+        let by = Some(SOMEBODY.to_owned());
+        let what = match fault {
+            WorldFault::Break(message) => Happening::Break { message, for_good: false },
+            WorldFault::Heal => Happening::Heal,
+            WorldFault::Drift => Happening::Drift { detail: "changed by hand".to_owned(), by },
+            WorldFault::Remove => Happening::Remove { by },
+        };
+        async move {
+            let happened = match &self.world {
+                World::Here(world) => {
+                    world.happen(&self.tenant, resource, what).map_err(Into::into)
+                }
+                World::Elsewhere(world) => world.happen(&self.tenant, resource, what).await,
+            };
+            happened.map_err(|error| match error {
+                RemoteError::NotThere(NotThere(id)) => SimulateError::NotFound(id),
+                RemoteError::Address(_) | RemoteError::Call(_) => {
+                    SimulateError::World(error.to_string())
+                }
+            })
+        }
+        .boxed()
     }
 }

@@ -9,11 +9,13 @@ use futures::stream::BoxStream;
 use tokio::sync::Notify;
 
 /// Everybody who listens.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Changes(Mutex<Vec<Weak<Listener>>>);
 
+#[derive(Debug)]
 struct Listener {
-    kind: &'static str,
+    /// None for every kind.
+    kind: Option<&'static str>,
     /// Bounded by the number of things there are.
     untold: Mutex<BTreeSet<StreamId>>,
     told: Notify,
@@ -25,7 +27,7 @@ impl Changes {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| {
             let Some(listener) = listener.upgrade() else { return false };
-            if listener.kind == stream.kind() {
+            if listener.kind.is_none_or(|kind| kind == stream.kind()) {
                 let mut untold = listener.untold.lock().unwrap_or_else(PoisonError::into_inner);
                 untold.insert(stream.clone());
                 listener.told.notify_one();
@@ -34,8 +36,8 @@ impl Changes {
         });
     }
 
-    /// Listens to a kind.
-    pub(crate) fn listen(&self, kind: &'static str) -> BoxStream<'static, StreamId> {
+    /// Listens to a kind, or to all.
+    pub(crate) fn listen(&self, kind: Option<&'static str>) -> BoxStream<'static, StreamId> {
         let (untold, told) = (Mutex::default(), Notify::new());
         let listener = Arc::new(Listener { kind, untold, told });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&listener));

@@ -62,6 +62,43 @@ impl Entry {
     }
 }
 
+/// What can happen to a thing that its owner did not ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Happening {
+    /// It stops working: until it is healed, or for good.
+    Break {
+        /// What it says.
+        message: String,
+        /// It will not get well by itself.
+        for_good: bool,
+    },
+    /// It works again.
+    Heal,
+    /// Somebody else changes it.
+    Drift {
+        /// What differs.
+        detail: String,
+        /// Who did it.
+        by: Option<String>,
+    },
+    /// Somebody else removes it.
+    Remove {
+        /// Who did it.
+        by: Option<String>,
+    },
+}
+
+impl Happening {
+    pub(crate) fn to(self, uid: Uuid, at: Time) -> Entry {
+        match self {
+            Self::Break { message, for_good } => Entry::Broke { at, uid, message, for_good },
+            Self::Heal => Entry::Healed { at, uid },
+            Self::Drift { detail, by } => Entry::Drifted { at, uid, detail, by },
+            Self::Remove { by } => Entry::Removed { at, uid, by },
+        }
+    }
+}
+
 /// A thing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {

@@ -16,7 +16,7 @@ use tracing::error;
 
 use crate::changes::Changes;
 use crate::fault::{Fault, NoFaults, Operation, Script};
-use crate::object::{Entry, Object};
+use crate::object::{Entry, Happening, Object};
 use crate::store::{Store, StoreError};
 use crate::world::{Nature, NotThere, World};
 
@@ -96,77 +96,19 @@ impl Sim {
         self.inner().world.due(now)
     }
 
-    /// Makes a thing stop working: it stays unready, or for good.
+    /// Lets something happen to a thing, behind its owner's back.
     ///
     /// # Errors
     /// [`NotThere`].
-    pub fn break_down(
+    pub fn happen(
         &self,
         tenant: &Tenant,
         id: &ResourceId,
-        message: &str,
-        for_good: bool,
-    ) -> Result<(), NotThere> {
-        let message = message.to_owned();
-        self.happen(tenant, id, |at, object| {
-            let uid = object.target.uid;
-            Entry::Broke { at, uid, message, for_good }
-        })
-    }
-
-    /// Makes it work again.
-    ///
-    /// # Errors
-    /// [`NotThere`].
-    pub fn heal(&self, tenant: &Tenant, id: &ResourceId) -> Result<(), NotThere> {
-        self.happen(tenant, id, |at, object| Entry::Healed { at, uid: object.target.uid })
-    }
-
-    /// Changes it behind its owner's back.
-    ///
-    /// # Errors
-    /// [`NotThere`].
-    pub fn drift(
-        &self,
-        tenant: &Tenant,
-        id: &ResourceId,
-        detail: &str,
-        by: Option<&str>,
-    ) -> Result<(), NotThere> {
-        let (detail, by) = (detail.to_owned(), by.map(str::to_owned));
-        self.happen(tenant, id, |at, object| {
-            let uid = object.target.uid;
-            Entry::Drifted { at, uid, detail, by }
-        })
-    }
-
-    /// Removes it behind its owner's back.
-    ///
-    /// # Errors
-    /// [`NotThere`].
-    pub fn remove(
-        &self,
-        tenant: &Tenant,
-        id: &ResourceId,
-        by: Option<&str>,
-    ) -> Result<(), NotThere> {
-        let by = by.map(str::to_owned);
-        self.happen(tenant, id, |at, object| {
-            let uid = object.target.uid;
-            Entry::Removed { at, uid, by }
-        })
-    }
-
-    fn happen(
-        &self,
-        tenant: &Tenant,
-        id: &ResourceId,
-        entry: impl FnOnce(Time, &Object) -> Entry,
+        what: Happening,
     ) -> Result<(), NotThere> {
         let mut inner = self.inner();
-        let object = inner.world.find(tenant, id)?;
-        let target = object.target.clone();
-        let entry = entry(self.clock.now(), object);
+        let target = inner.world.find(tenant, id)?.target.clone();
+        let entry = what.to(target.uid, self.clock.now());
         inner.commit(entry).ok();
         drop(inner);
         self.tell(&target);
@@ -220,7 +162,36 @@ impl Sim {
         }
     }
 
-    async fn delete(&self, target: &Target) -> Result<Performed, CallError> {
+    /// See [`Provider::observe`]; kinds do not differ here, nor in the calls below.
+    pub(crate) async fn see(&self, target: &Target) -> Result<Option<Seen>, CallError> {
+        self.call(Operation::Observe, Some(target), |inner, fault| {
+            let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
+            Ok(inner.world.see(target.uid, lag, self.clock.now()))
+        })
+        .await
+    }
+
+    /// See [`Provider::perform`].
+    pub(crate) async fn make(&self, target: &Target, call: &Call) -> Result<Performed, CallError> {
+        let operation = match call {
+            Call::Create { .. } => Operation::Create,
+            Call::Update(_) => Operation::Update,
+            Call::Delete => return self.delete(target).await,
+        };
+        self.call(operation, Some(target), |inner, fault| {
+            let now = self.clock.now();
+            inner.make(target, call, now)?;
+            if let Some(Fault::FailsForGood(message)) = fault {
+                let (uid, message) = (target.uid, message.clone());
+                inner.commit(Entry::Broke { at: now, uid, message, for_good: true })?;
+            }
+            Ok(Performed::Finished)
+        })
+        .await
+    }
+
+    /// See [`Provider::remove`].
+    pub(crate) async fn delete(&self, target: &Target) -> Result<Performed, CallError> {
         self.call(Operation::Delete, Some(target), |inner, _| {
             let (entry, performed) = inner.world.delete(target, self.clock.now());
             entry.map_or(Ok(()), |entry| inner.commit(entry))?;
@@ -228,9 +199,23 @@ impl Sim {
         })
         .await
     }
+
+    /// See [`Provider::sweep`].
+    pub(crate) async fn list(&self, kind: &str) -> Result<Vec<Target>, CallError> {
+        self.call(Operation::Sweep, None, |inner, _| {
+            let wanted = |object: &&Object| object.target.id.kind.as_str() == kind;
+            Ok(inner.world.objects().filter(wanted).map(|object| object.target.clone()).collect())
+        })
+        .await
+    }
+
+    /// See [`Provider::changes`]; of every kind where none is named.
+    pub(crate) fn listen(&self, kind: Option<&'static str>) -> BoxStream<'static, StreamId> {
+        self.changes.listen(kind)
+    }
 }
 
-fn refused(class: FailureClass, message: impl Into<String>) -> CallError {
+pub(crate) fn refused(class: FailureClass, message: impl Into<String>) -> CallError {
     CallError { class, message: message.into() }
 }
 
@@ -247,20 +232,12 @@ impl Inner {
         Ok(())
     }
 
-    fn make(
-        &mut self,
-        operation: Operation,
-        target: &Target,
-        call: &Call,
-        now: Time,
-    ) -> Result<(), CallError> {
+    fn make(&mut self, target: &Target, call: &Call, now: Time) -> Result<(), CallError> {
         let missing = |error: NotThere| refused(FailureClass::Retry, error.to_string());
-        let entry = match (operation, call) {
-            (_, Call::Create { token, desired }) => self.world.create(target, *token, desired, now),
-            (_, Call::Update(desired)) => {
-                self.world.update(target, desired, now).map_err(missing)?
-            }
-            (_, Call::Delete) => None,
+        let entry = match call {
+            Call::Create { token, desired } => self.world.create(target, *token, desired, now),
+            Call::Update(desired) => self.world.update(target, desired, now).map_err(missing)?,
+            Call::Delete => None,
         };
         entry.map_or(Ok(()), |entry| self.commit(entry))
     }
@@ -271,11 +248,7 @@ where
     K: Reconcile<Observed = Option<Seen>, Call = Call>,
 {
     fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
-        self.call(Operation::Observe, Some(target), |inner, fault| {
-            let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
-            Ok(inner.world.see(target.uid, lag, self.clock.now()))
-        })
-        .boxed()
+        self.see(target).boxed()
     }
 
     fn perform<'a>(
@@ -283,32 +256,11 @@ where
         target: &'a Target,
         call: Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>> {
-        async move {
-            let operation = match &call {
-                Call::Create { .. } => Operation::Create,
-                Call::Update(_) => Operation::Update,
-                Call::Delete => return self.delete(target).await,
-            };
-            self.call(operation, Some(target), |inner, fault| {
-                let now = self.clock.now();
-                inner.make(operation, target, &call, now)?;
-                if let Some(Fault::FailsForGood(message)) = fault {
-                    let (uid, message) = (target.uid, message.clone());
-                    inner.commit(Entry::Broke { at: now, uid, message, for_good: true })?;
-                }
-                Ok(Performed::Finished)
-            })
-            .await
-        }
-        .boxed()
+        async move { self.make(target, &call).await }.boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {
-        self.call(Operation::Sweep, None, |inner, _| {
-            let ours = |object: &&Object| object.target.id.kind.as_str() == K::NAME;
-            Ok(inner.world.objects().filter(ours).map(|object| object.target.clone()).collect())
-        })
-        .boxed()
+        self.list(K::NAME).boxed()
     }
 
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {
@@ -316,6 +268,6 @@ where
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {
-        self.changes.listen(K::NAME)
+        self.listen(Some(K::NAME))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use domain::{ResourceId, Tenant, Time};
 use reconcilers::converge::{Changed, Desired, Seen};
 use reconcilers::{Performed, Target};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::duration;
@@ -16,7 +17,7 @@ pub(crate) const HISTORY_MAX: usize = 4;
 const JITTER_PERCENT: i64 = 20;
 
 /// There is no such thing in the world.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("there is no {0} in the simulated world")]
 pub struct NotThere(pub ResourceId);
 

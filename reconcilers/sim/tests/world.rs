@@ -16,7 +16,7 @@ use reconcilers::converge::{Call, Desired, Seen, SeenState, create_token};
 use reconcilers::{CallError, Clock, Performed, Provider, Target};
 use serde_json::json;
 use sim::fault::Planned;
-use sim::{Entry, Fault, Nature, Operation, Options, Sim};
+use sim::{Entry, Fault, Happening, Nature, Operation, Options, Sim};
 use uuid::Uuid;
 
 #[derive(Default)]
@@ -129,7 +129,8 @@ fn a_stale_read_shows_what_was() {
 fn somebody_elses_change_is_told_from_ours() {
     let cloud = Cloud::new(Options::default());
     cloud.create();
-    cloud.sim.drift(&cloud.target.tenant, &cloud.target.id, "size is l", Some("bob")).unwrap();
+    let drift = Happening::Drift { detail: "size is l".into(), by: Some("bob".into()) };
+    cloud.sim.happen(&cloud.target.tenant, &cloud.target.id, drift).unwrap();
     let seen = cloud.see().unwrap();
     assert_ne!(seen.applied, seen.actual);
     assert_eq!(seen.changed.unwrap().by.as_deref(), Some("bob"));

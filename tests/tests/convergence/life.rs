@@ -9,6 +9,8 @@ use reconcilers::Clock as _;
 use reconcilers::decision::Next;
 use uuid::Uuid;
 
+use sim::Happening;
+
 use crate::plane::Plane;
 use crate::rogue::Rogue;
 use crate::wanted::{self, CLUSTER, id};
@@ -134,14 +136,15 @@ impl Plane {
         let Some(id) = self.rng.pick(&ids).cloned() else { return };
         let what = self.rng.below(5);
         self.say(|| format!("somebody meddles with {id}: {what}"));
-        let done = match what {
-            0 => self.sim.drift(&self.tenant, &id, "size is 99", Some("bob")),
-            1 => self.sim.remove(&self.tenant, &id, Some("bob")),
-            2 => self.sim.break_down(&self.tenant, &id, "its disk is full", false),
-            3 => self.sim.break_down(&self.tenant, &id, "it is corrupt", true),
-            _ => self.sim.heal(&self.tenant, &id),
+        let by = Some("bob".to_owned());
+        let what = match what {
+            0 => Happening::Drift { detail: "size is 99".into(), by },
+            1 => Happening::Remove { by },
+            2 => Happening::Break { message: "its disk is full".into(), for_good: false },
+            3 => Happening::Break { message: "it is corrupt".into(), for_good: true },
+            _ => Happening::Heal,
         };
-        done.unwrap();
+        self.sim.happen(&self.tenant, &id, what).unwrap();
         self.check();
     }
 
@@ -182,7 +185,7 @@ impl Plane {
             broken.map(|object| object.target.id.clone()).collect()
         });
         for id in broken {
-            self.sim.heal(&self.tenant, &id).unwrap();
+            self.sim.happen(&self.tenant, &id, Happening::Heal).unwrap();
         }
         for id in self.direct.clone() {
             let at = self.clock.now();

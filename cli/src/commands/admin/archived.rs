@@ -57,7 +57,7 @@ pub(super) async fn restore(args: Restore, terminal: &Terminal) -> Outcome {
     };
     archive::verify(subject).await.map_err(|error| explain(&error))?;
     tell(&copied, terminal);
-    super::rebuild_views(&data, &journal, terminal).await
+    super::rebuild_views(None, &data, &journal, terminal).await
 }
 
 pub(super) async fn migrate(args: Migrate, terminal: &Terminal) -> Outcome {
