@@ -70,3 +70,21 @@ async fn without_the_leases_nobody_acts_and_all_goes_on_when_they_are_back() {
     assert!(fleet.counted(1, |counters| &counters.losses) > 0);
     fleet.hands.assert_never_two();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_when_all_others_have_died_takes_what_they_held() {
+    let mut fleet = Fleet::start().await;
+    fleet.join(1).await;
+    fleet.holds(1, 64).await;
+    let token = fleet.highest_token(1);
+    fleet.declare(0..20).await;
+    fleet.crash(1);
+    fleet.nats.kill9();
+    fleet.nats.restart();
+    fleet.join(2).await;
+    fleet.holds(2, 64).await;
+    fleet.ready(0..20).await;
+    assert_eq!(fleet.counted(2, |counters| &counters.takeovers), 64);
+    assert!(fleet.highest_token(2) > token, "tokens grow");
+    fleet.hands.assert_never_two();
+}

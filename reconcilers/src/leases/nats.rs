@@ -16,6 +16,8 @@ use super::store::{Change, Changes, NEVER, Revision, Store, StoreError, WriteErr
 pub const BUCKET: &str = "cairn-leases";
 /// A key that says what the bucket is: with it a watch always has something to tell, and so an end of what was there.
 const ABOUT: &str = "about";
+/// Every key, as the bucket says it.
+const ALL_KEYS: &str = ">";
 
 /// Leases in NATS.
 pub struct NatsStore {
@@ -84,7 +86,9 @@ impl Store for NatsStore {
 
     fn watch(&self) -> BoxFuture<'_, Result<Changes, StoreError>> {
         async move {
-            let entries = self.bucket.watch_all().await.map_err(boxed)?;
+            // With history: what was there before comes first. Without, a member that comes after another has died
+            // would never learn what that one holds.
+            let entries = self.bucket.watch_with_history(ALL_KEYS).await.map_err(boxed)?;
             let changes = entries
                 .map_ok(|entry| stream::iter(changes(entry).into_iter().map(Ok::<_, StoreError>)))
                 .map_err(boxed)
