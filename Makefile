@@ -4,10 +4,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup servers demo test check soak bench bless
+.PHONY: help setup servers demo up-cluster test check soak bench bless
 
 help: ## Lists the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # SQLite is compiled from source, which needs a C compiler; the tidy test asks git for the files.
 setup:
@@ -26,6 +26,10 @@ servers: setup ## Installs the real servers that tests and benchmarks run
 demo: setup ## Deploys the sample shop into the simulated world and leaves it running (ONCE=1: exits)
 	$(CARGO) build --locked -p cairn-cli
 	./target/debug/cairn demo $(if $(ONCE),--once)
+
+up-cluster: servers ## Three nats-servers, PostgreSQL and two processes of each role, until Ctrl-C
+	$(CARGO) build --locked -p cairn-cli -p cairn-servers
+	@./target/debug/up-cluster
 
 test: servers ## Runs every test
 	$(CARGO) test --workspace --locked

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use journal::sqlite::SqliteJournal;
 use journal::{Journal, Position, Recorded};
-use projections::{ROWS, SqliteViews, Statement, ViewStore as _, Views};
+use projections::{ROWS, SqliteViews, Statement, ViewStore, Views};
 use uuid::Uuid;
 
 use crate::load::Acknowledged;
 
-/// Opens the log, which must be whole, and looks up everything that was acknowledged. Gives how long the log is.
-pub(crate) async fn log_holds(folder: &Path, acknowledged: &[Acknowledged]) -> usize {
-    let journal = SqliteJournal::open(folder).unwrap();
-    journal::verify(&journal).await.unwrap();
+/// Looks through the log, which must be whole, and looks up everything that was acknowledged. Gives its length.
+pub(crate) async fn log_holds(journal: &dyn Journal, acknowledged: &[Acknowledged]) -> usize {
+    journal::verify(journal).await.unwrap();
     let head = journal.head().await.unwrap();
     let all: Vec<Recorded> = journal
         .follow(Position::START)
@@ -38,27 +37,48 @@ pub(crate) async fn log_holds(folder: &Path, acknowledged: &[Acknowledged]) -> u
     all.len()
 }
 
+/// The log of a data folder.
+pub(crate) fn embedded(folder: &Path) -> Arc<dyn Journal> {
+    Arc::new(SqliteJournal::open(folder).unwrap())
+}
+
 /// The views, brought up to the end of the log as a server does that starts, are those that a fresh fold gives.
 pub(crate) async fn views_are_the_fold(log: &Path, views: &Path) {
+    let journal = embedded(log);
+    follow(&journal, views).await;
+    are_the_fold(&journal, rows(&SqliteViews::open(views).unwrap()).await).await;
+}
+
+/// The rows of views that are at the end of the log are those that a fresh fold gives.
+pub(crate) async fn are_the_fold(journal: &Arc<dyn Journal>, incremental: Vec<String>) {
     let fresh = tempfile::tempdir().unwrap();
-    let (incremental, fold) = (rows(log, views).await, rows(log, fresh.path()).await);
+    follow(journal, fresh.path()).await;
+    let fold = rows(&SqliteViews::open(fresh.path()).unwrap()).await;
     assert_eq!(incremental.len(), fold.len(), "the views have other rows than the log gives");
     for (shown, told) in incremental.iter().zip(&fold) {
         assert_eq!(shown, told, "the views show what the log does not tell");
     }
 }
 
-async fn rows(log: &Path, folder: &Path) -> Vec<String> {
-    let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(log).unwrap());
+/// Brings views up to the end of the log.
+async fn follow(journal: &Arc<dyn Journal>, folder: &Path) {
     let head = journal.head().await.unwrap();
     let views = Views::open_sqlite(folder).await.unwrap();
     let mut status = views.status();
     let reached = async move {
         status.wait_for(|status| status.position >= head).await.unwrap();
     };
-    projections::run(journal, views, reached).await.unwrap();
-    let store = SqliteViews::open(folder).unwrap();
+    projections::run(Arc::clone(journal), views, reached).await.unwrap();
+}
+
+/// Every row of every view, in the same order whatever the store's.
+pub(crate) async fn rows(views: &dyn ViewStore) -> Vec<String> {
     let statement = |text: &'static str| Statement { text: text.into(), values: vec![] };
-    let answers = store.select(&ROWS.map(statement)).await.unwrap();
-    answers.into_iter().flatten().map(|cells| format!("{cells:?}")).collect()
+    let answers = views.select(&ROWS.map(statement)).await.unwrap();
+    let mut rows: Vec<String> = Vec::new();
+    for (view, cells) in answers.into_iter().enumerate() {
+        rows.extend(cells.into_iter().map(|cells| format!("{view}: {cells:?}")));
+    }
+    rows.sort();
+    rows
 }

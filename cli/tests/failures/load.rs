@@ -1,6 +1,6 @@
 //! Clients that follow the retry rules: whatever happens, repeat with the same key until there is an answer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,27 +59,31 @@ pub(crate) struct Load {
 
 struct Shared {
     http: Client,
-    url: String,
+    /// The servers that a client may ask; one that does not answer is not asked again at once.
+    urls: Vec<String>,
     token: String,
     /// Held by each client while a request of its is open.
     gate: RwLock<()>,
     acknowledged: watch::Sender<Vec<Acknowledged>>,
     retried: watch::Sender<u64>,
     refused: AtomicU64,
+    /// Which server the next request goes to first.
+    turn: AtomicUsize,
     wrong: Mutex<Vec<String>>,
 }
 
 impl Load {
-    /// Lets the clients loose on a server.
-    pub(crate) fn start(url: &str, token: &str) -> Self {
+    /// Lets the clients loose on some servers.
+    pub(crate) fn start(urls: &[String], token: &str) -> Self {
         let shared = Arc::new(Shared {
             http: Client::builder().no_proxy().timeout(ANSWER).build().unwrap(),
-            url: format!("{url}/graphql"),
+            urls: urls.iter().map(|url| format!("{url}/graphql")).collect(),
             token: token.to_owned(),
             gate: RwLock::new(()),
             acknowledged: watch::Sender::default(),
             retried: watch::Sender::default(),
             refused: AtomicU64::new(0),
+            turn: AtomicUsize::new(0),
             wrong: Mutex::default(),
         });
         let mut clients = JoinSet::new();
@@ -167,9 +171,9 @@ impl Shared {
     /// Repeats until the request is carried out or refused.
     async fn until_answered(&self, body: &Value) -> Option<Acknowledged> {
         let mut again = interval(AGAIN);
-        loop {
+        for attempt in self.turn.fetch_add(1, Ordering::Relaxed).. {
             again.tick().await;
-            match self.ask(body).await {
+            match self.ask(&self.urls[attempt % self.urls.len()], body).await {
                 Answer::Acknowledged(acknowledged) => return Some(acknowledged),
                 Answer::Refused => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
@@ -182,6 +186,7 @@ impl Shared {
                 }
             }
         }
+        None
     }
 
     async fn repeat(&self, before: &Acknowledged) {
@@ -195,8 +200,8 @@ impl Shared {
         }
     }
 
-    async fn ask(&self, body: &Value) -> Answer {
-        let request = self.http.post(&self.url).bearer_auth(&self.token).json(body);
+    async fn ask(&self, url: &str, body: &Value) -> Answer {
+        let request = self.http.post(url).bearer_auth(&self.token).json(body);
         let Ok(response) = request.send().await else { return Answer::Retriable };
         let status = response.status();
         let Ok(answer) = response.json::<Value>().await else {

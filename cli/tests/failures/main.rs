@@ -1,7 +1,8 @@
 //! Real processes under load, with everything that can happen to them: after each failure nothing that was
 //! acknowledged is lost, nothing outside is doubled, the views say what the log says, and work goes on soon.
 //!
-//! `CAIRN_ROUNDS` says how many failures there are; `make soak` asks for a thousand.
+//! `CAIRN_ROUNDS` says how many failures there are in all, a third of them past one machine; `make soak` asks for a
+//! thousand.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,20 +12,37 @@
 )]
 
 mod checks;
+mod cluster;
 mod embedded;
 mod ledger;
 mod load;
 mod rounds;
 
-/// How many failures there are when nothing else is said: two lives, each with every failure three times.
-const ROUNDS: usize = 60;
+use tokio::sync::Mutex;
 
-/// How many failures are asked for.
-fn asked() -> usize {
-    std::env::var("CAIRN_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+/// How many failures there are when nothing else is said.
+const ROUNDS: usize = 60;
+/// One of so many failures happens past one machine: each takes a while.
+const CLUSTER_PART: usize = 3;
+
+/// Each measures how soon work goes on: not while the other has the processor.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// How many failures are asked for: in one process, and past one machine.
+fn asked() -> (usize, usize) {
+    let all = std::env::var("CAIRN_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let cluster = all.div_ceil(CLUSTER_PART);
+    (all - cluster, cluster)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cairn_in_one_process_survives_every_failure() {
-    rounds::run(asked()).await;
+    let _turn = TURN.lock().await;
+    rounds::run(asked().0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cairn_of_many_processes_survives_every_failure() {
+    let _turn = TURN.lock().await;
+    cluster::run(asked().1).await;
 }

@@ -97,7 +97,7 @@ async fn live(from: usize, to: usize, counted: &mut Counted) {
     }
     let stack = Embedded::new(disk);
     stack.start();
-    let load = Load::start(&stack.url(), &stack.token());
+    let load = Load::start(&[stack.url()], &stack.token());
     let failures = FAILURES
         .into_iter()
         .filter(|failure| *failure != Failure::KilledOnFullDisk || stack.disk.is_some());
@@ -202,7 +202,7 @@ async fn check(stack: &Embedded, load: &Load) -> usize {
         load.repeat(one).await;
     }
     stack.kill9();
-    let length = checks::log_holds(&stack.log_folder(), &acknowledged).await;
+    let length = checks::log_holds(&*checks::embedded(&stack.log_folder()), &acknowledged).await;
     checks::views_are_the_fold(&stack.log_folder(), &stack.views_folder()).await;
     let ledger = Ledger::read(&stack.world_file());
     assert!(ledger.doubled.is_empty(), "done twice:\n{}", ledger.doubled.join("\n"));

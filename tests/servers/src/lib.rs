@@ -6,7 +6,8 @@
 //! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
 //! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
 //! - [`proxy::Proxy`], a bad network in front of any of them, and [`disk::SmallDisk`], a full disk under them;
-//! - [`Process`], any other program, to be treated like them.
+//! - [`Process`], any other program, to be treated like them;
+//! - [`stack::Stack`], all of Cairn past one machine (`make up-cluster`).
 //!
 //! Everything blocks until it is so, by looking, never by hoping; in a `#[tokio::test]` it may be called as it is.
 //! What cannot be done ends the test with what was tried, and with the end of the server's log.
@@ -26,6 +27,7 @@ mod port;
 pub mod postgres;
 mod process;
 pub mod proxy;
+pub mod stack;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

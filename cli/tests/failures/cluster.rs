@@ -1,0 +1,235 @@
+//! Failure after failure past one machine: any process, any server, and what is between them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use journal::Journal;
+use journal::jetstream::{JetStreamJournal, Options};
+use projections::{PostgresViews, ViewStore};
+use servers::Signal;
+use servers::nats::Nats;
+use servers::stack::{self, Replica, Stack};
+
+use crate::checks;
+use crate::ledger::Ledger;
+use crate::load::Load;
+
+/// How long it may take until work goes on after the parts are back.
+const BACK_MAX: Duration = Duration::from_secs(5);
+/// How much faster than life the world is.
+const SPEED: u32 = 2_000;
+/// How many processes of each role there are.
+const REPLICAS: usize = 2;
+/// Longer than a lease: its term and the margin, and time for the others to see it.
+const FROZEN: Duration = Duration::from_secs(6);
+/// Nothing happens for so long once nothing is left to be done: some of the world's own time.
+const STILL: Duration = Duration::from_millis(300);
+/// Where the views are in PostgreSQL.
+const NAMESPACE: &str = "cairn";
+/// How many requests are repeated after each failure.
+const REPEATS: usize = 5;
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Failure {
+    /// `kill -9` of one of each role at once.
+    HalfKilled,
+    /// `kill -9` of everything that is Cairn.
+    AllKilled,
+    /// A reconciler is frozen for longer than its leases live, and goes on.
+    ReconcilerFrozen,
+    /// The projector is frozen for longer than its lease lives, and goes on.
+    ProjectorsFrozenInTurn,
+    /// `kill -9` of the nats-server that leads the log.
+    LeaderKilled,
+    /// `kill -9` of another one.
+    FollowerKilled,
+    /// The nats-server that leads the log is parted from the others.
+    LeaderParted,
+    /// `kill -9` of all nats-servers.
+    LogLost,
+    /// `kill -9` of PostgreSQL.
+    ViewsKilled,
+    /// Every process is replaced, one after the other, as by whoever deploys a new version.
+    Rolled,
+    /// `kill -9` of the world, as a cloud that does not answer.
+    WorldKilled,
+}
+
+const FAILURES: [Failure; 11] = [
+    Failure::HalfKilled,
+    Failure::LeaderKilled,
+    Failure::ReconcilerFrozen,
+    Failure::ViewsKilled,
+    Failure::Rolled,
+    Failure::LeaderParted,
+    Failure::AllKilled,
+    Failure::ProjectorsFrozenInTurn,
+    Failure::FollowerKilled,
+    Failure::WorldKilled,
+    Failure::LogLost,
+];
+
+/// Goes through so many failures.
+pub(crate) async fn run(rounds: usize) {
+    let begun = Instant::now();
+    let options = stack::Options { speed: SPEED, replicas: REPLICAS, divisible: true };
+    let stack = Stack::start(Path::new(env!("CARGO_BIN_EXE_cairn")), &options);
+    println!("three nats-servers, PostgreSQL, 2 processes of each role: {:.0?}", begun.elapsed());
+    let urls: Vec<String> = stack.of("api").map(Replica::url).collect();
+    let load = Load::start(&urls, &stack.token);
+    let mut worst: BTreeMap<Failure, (usize, Duration)> = BTreeMap::new();
+    let mut length = 0;
+    for round in 0..rounds {
+        let failure = FAILURES[round % FAILURES.len()];
+        println!("round {round}: {failure:?}");
+        load.acknowledged_more(1 + round * 7 % 13).await;
+        inflict(failure, &stack, &load).await;
+        let back = Instant::now();
+        stack.wait_ready();
+        load.acknowledged_more(1).await;
+        let took = back.elapsed();
+        assert!(took <= BACK_MAX, "round {round}, {failure:?}: work went on after {took:?}");
+        let (times, worst) = worst.entry(failure).or_default();
+        (*times, *worst) = (*times + 1, took.max(*worst));
+        length = check(&stack, &load).await;
+    }
+    println!("{rounds} failures in {:.0?}:", begun.elapsed());
+    for (failure, (times, worst)) in worst {
+        println!("  {failure:?} {times} times; work went on after {worst:.1?} at the latest");
+    }
+    println!(
+        "{} requests acknowledged, 0 lost; {} effects on the world, 0 doubled; {length} commits; {} refused, {} tries \
+         repeated",
+        load.count(),
+        Ledger::read(&stack.world_file()).effects,
+        load.refused(),
+        load.retried()
+    );
+}
+
+/// Lets it happen, and brings the parts back.
+async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
+    let servers = stack.nats.servers();
+    match failure {
+        Failure::HalfKilled => {
+            let half: Vec<_> = stack.replicas.iter().step_by(REPLICAS).collect();
+            half.iter().for_each(|replica| replica.process.kill());
+            load.acknowledged_more(3).await;
+            half.iter().for_each(|replica| replica.start());
+        }
+        Failure::AllKilled => {
+            stack.replicas.iter().for_each(|replica| replica.process.kill());
+            load.retried_more(4).await;
+            stack.replicas.iter().for_each(Replica::start);
+        }
+        Failure::ReconcilerFrozen => frozen(stack.of("reconciler").take(1), load).await,
+        Failure::ProjectorsFrozenInTurn => {
+            for projector in stack.of("projector") {
+                frozen(std::iter::once(projector), load).await;
+            }
+        }
+        Failure::LeaderKilled => {
+            let leader = stack.nats.wait_leader("cairn");
+            servers[leader].kill9();
+            load.acknowledged_more(3).await;
+            servers[leader].restart();
+        }
+        Failure::FollowerKilled => {
+            let follower = (stack.nats.wait_leader("cairn") + 1) % servers.len();
+            servers[follower].kill9();
+            load.acknowledged_more(3).await;
+            servers[follower].restart();
+        }
+        Failure::LeaderParted => {
+            let leader = stack.nats.wait_leader("cairn");
+            stack.nats.isolate(leader);
+            let _other = stack.nats.wait_other_leader("cairn", leader);
+            load.acknowledged_more(3).await;
+            stack.nats.heal(leader);
+        }
+        Failure::LogLost => {
+            servers.iter().for_each(Nats::kill9);
+            load.retried_more(4).await;
+            servers.iter().for_each(Nats::revive);
+            stack.nats.wait_ready();
+        }
+        Failure::ViewsKilled => {
+            stack.postgres.kill9();
+            load.retried_more(4).await;
+            stack.postgres.restart();
+        }
+        Failure::Rolled => rolled(stack, load).await,
+        Failure::WorldKilled => {
+            stack.world.kill();
+            load.acknowledged_more(3).await;
+            stack.world.start();
+        }
+    }
+}
+
+/// Freezes some for longer than a lease, while the others work.
+async fn frozen(some: impl Iterator<Item = &Replica>, load: &Load) {
+    let some: Vec<&Replica> = some.collect();
+    some.iter().for_each(|replica| replica.process.signal_all(Signal::STOP));
+    let begun = Instant::now();
+    while begun.elapsed() < FROZEN {
+        load.acknowledged_more(1).await;
+    }
+    some.iter().for_each(|replica| replica.process.signal_all(Signal::CONT));
+}
+
+/// No client may notice more than that it has to ask again.
+async fn rolled(stack: &Stack, load: &Load) {
+    for replica in &stack.replicas {
+        replica.stop();
+        load.acknowledged_more(1).await;
+        replica.start();
+        replica.wait_ready();
+    }
+}
+
+/// Everything that must be true, whatever happened. Gives how long the log is.
+async fn check(stack: &Stack, load: &Load) -> usize {
+    load.assert_nothing_wrong();
+    let _still = load.still().await;
+    let acknowledged = load.acknowledged();
+    let step = (acknowledged.len() / REPEATS).max(1);
+    for one in acknowledged.iter().step_by(step) {
+        load.repeat(one).await;
+    }
+    let journal = log(stack).await;
+    let views = PostgresViews::open(&stack.postgres.url(), NAMESPACE).await.unwrap();
+    let rows = settled(&*journal, &views).await;
+    let length = checks::log_holds(&*journal, &acknowledged).await;
+    checks::are_the_fold(&journal, rows).await;
+    let ledger = Ledger::read(&stack.world_file());
+    assert!(ledger.doubled.is_empty(), "done twice:\n{}", ledger.doubled.join("\n"));
+    length
+}
+
+async fn log(stack: &Stack) -> Arc<dyn Journal> {
+    let servers = stack.nats.servers().iter().map(Nats::url).collect();
+    let options = Options { replicas: stack.nats.servers().len(), ..Options::new(servers) };
+    Arc::new(JetStreamJournal::open(&options).await.unwrap())
+}
+
+/// Waits until nothing is left to be done, and the views show all of it. Gives every row of them.
+async fn settled(journal: &dyn Journal, views: &dyn ViewStore) -> Vec<String> {
+    let settling = async {
+        loop {
+            let head = journal.head().await.unwrap();
+            let shown = views.checkpoint().await.unwrap().position;
+            let rows = checks::rows(views).await;
+            // Whatever was under way would have moved the log in the meantime.
+            tokio::time::sleep(STILL).await;
+            if journal.head().await.unwrap() == head && u64::try_from(shown).unwrap() == head.get()
+            {
+                return rows;
+            }
+        }
+    };
+    tokio::time::timeout(servers::PATIENCE, settling).await.expect("the world comes to rest")
+}
