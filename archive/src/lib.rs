@@ -30,5 +30,5 @@ pub use error::{ArchiveError, Finding, Place};
 pub use key::{KeyError, PublicKey, Signer};
 pub use manifest::Manifest;
 pub use segment::SEGMENT_BYTES_MAX;
-pub use target::{Folder, Target};
+pub use target::{Bucket, Folder, Target};
 pub use verify::{Subject, Verified, verify};

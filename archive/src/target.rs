@@ -1,11 +1,13 @@
 //! Where an archive is kept: named things that are written once, and never changed.
 
+mod bucket;
 mod folder;
 
 use std::fmt;
 
 use futures::future::BoxFuture;
 
+pub use bucket::{Bucket, Location, LocationError};
 pub use folder::Folder;
 
 /// The place cannot be used now.

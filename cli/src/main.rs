@@ -1,6 +1,7 @@
 //! `cairn`: everything a person does with Cairn. Client commands speak GraphQL only; `up` runs the server.
 
 mod answers;
+mod archives;
 mod args;
 mod client;
 mod commands;

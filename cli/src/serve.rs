@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::archives::ArchiveAt;
 use crate::args::Role;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::LogAt;
@@ -47,7 +48,7 @@ pub(crate) struct Settings {
     /// The world it acts on.
     pub(crate) world: WorldAt,
     /// Where the log's archive is kept, if anywhere.
-    pub(crate) archive: Option<PathBuf>,
+    pub(crate) archive: Option<ArchiveAt>,
     /// Where the log is.
     pub(crate) journal: LogAt,
     /// Where the views are: a PostgreSQL database, or the data folder.
@@ -178,11 +179,10 @@ impl Server {
             };
             parts.push(("views", projector.part(settings.is(Role::Projector))));
         }
-        if let (true, Some(target)) = (settings.is(Role::Archiver), &settings.archive) {
+        if let (true, Some(place)) = (settings.is(Role::Archiver), &settings.archive) {
             let journal = executor.journal();
             let leases = leases.clone();
-            let part =
-                archiver::part(target, &settings.data, journal, leases, closing.subscribe())?;
+            let part = archiver::part(place, &settings.data, journal, leases, closing.subscribe())?;
             parts.push(("archiver", part));
         }
         let world = world::open(settings)?;

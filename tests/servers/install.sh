@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server and PostgreSQL.
+# Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server, PostgreSQL, and moto,
+# which is S3 for tests.
 # Does nothing where they are there already, so it works offline after the first time. `make servers` calls it.
 #
 #   target/servers/nats-server      the program
 #   target/servers/postgres         a link to an installation: bin, lib, share
 #   target/servers/postgres-user    who runs it; empty: whoever runs the tests. PostgreSQL refuses to run as root
 #   target/servers/postgres-data    a fresh data folder, copied for every server that a test starts
+#   target/servers/moto             packages of Python
+#   target/servers/moto-python      a link to the Python that they are for
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -19,6 +22,8 @@ POSTGRES_MAJOR_MIN=15
 PGSERVER_VERSION=0.6.0
 PGSERVER_SHA256_x86_64=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
 PGSERVER_SHA256_aarch64=e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5
+# Its packages are pinned in a file of their own.
+MOTO_LOCK="$PWD/tests/servers/moto.lock"
 
 SERVERS="$PWD/target/servers"
 MACHINE=$(uname -m)
@@ -163,6 +168,29 @@ postgres() {
   postgres_data
 }
 
+# Which packages are there, and for which Python: some are compiled for one version.
+moto_stamp() { sha256sum <"$MOTO_LOCK" && python3 --version; }
+
+moto_is_there() {
+  [ "$(cat "$SERVERS/moto/stamp" 2>/dev/null)" = "$(moto_stamp)" ] \
+    && PYTHONPATH="$SERVERS/moto" "$SERVERS/moto-python" -c 'import moto.server' 2>/dev/null
+}
+
+moto() {
+  have_pip || fail "moto cannot be had: it needs Python and pip. On Debian: sudo apt-get install python3-pip"
+  moto_is_there && return
+  say "fetching $(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK")"
+  rm -rf "$SERVERS/moto.part"
+  python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action ignore --require-hashes --no-deps \
+    --only-binary :all: --target "$SERVERS/moto.part" --requirement "$MOTO_LOCK" >&2 \
+    || fail "moto cannot be had: pip needs a package index to ask"
+  ln -sfn "$(python3 -c 'import sys; print(sys.executable)')" "$SERVERS/moto-python"
+  moto_stamp >"$SERVERS/moto.part/stamp"
+  rm -rf "$SERVERS/moto"
+  mv "$SERVERS/moto.part" "$SERVERS/moto"
+  moto_is_there || fail "target/servers/moto does not run"
+}
+
 mkdir -p "$SERVERS"
 command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
 # Two calls at once would step on each other.
@@ -170,4 +198,6 @@ exec 9>"$SERVERS/lock"
 flock 9
 nats
 postgres
-say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)"
+moto
+say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
+  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK")"

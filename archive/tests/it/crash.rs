@@ -8,7 +8,10 @@ use archive::{ArchiveError, Target, backup};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use crate::place::{Sort, over_both};
 use crate::world::World;
+
+over_both!(nothing_is_half_and_nothing_is_twice_wherever_it_crashes,);
 
 /// A target whose n-th put fails, before or after its effect.
 #[derive(Debug)]
@@ -46,11 +49,10 @@ impl Target for Failing {
     }
 }
 
-#[tokio::test]
-async fn nothing_is_half_and_nothing_is_twice_wherever_it_crashes() {
+async fn nothing_is_half_and_nothing_is_twice_wherever_it_crashes(sort: Sort) {
     for after in [false, true] {
         for puts in 0.. {
-            let world = World::new();
+            let world = World::new(sort);
             world.grow(15).await;
             let target =
                 Arc::new(Failing { target: world.target(), puts_left: puts.into(), after });
@@ -67,7 +69,7 @@ async fn nothing_is_half_and_nothing_is_twice_wherever_it_crashes() {
             world.backup().await;
             let verified = world.verified().await;
             assert_eq!((verified.archived.get(), verified.commits), (22, 22));
-            let segments = world.files("segments", ".zst").len() as u64;
+            let segments = world.place.names("segments", ".zst").len() as u64;
             assert_eq!(segments, verified.segments, "each segment is there once");
         }
     }

@@ -8,11 +8,21 @@ use journal::memory::MemoryJournal;
 use journal::{Journal, JournalError, Position};
 use tokio::sync::oneshot;
 
+use crate::place::{Sort, over_both};
 use crate::world::World;
 
-#[tokio::test]
-async fn what_is_archived_is_whole_and_signed() {
-    let world = World::archived().await;
+over_both!(
+    what_is_archived_is_whole_and_signed,
+    nothing_new_makes_nothing_new,
+    what_the_archive_lacks_is_checked_in_the_log_alone,
+    the_archiver_closes_by_age_signs_and_goes_on_after_a_restart,
+    a_full_segment_is_closed_at_once,
+    two_archivers_do_each_others_work,
+    the_archive_of_another_log_is_refused,
+);
+
+async fn what_is_archived_is_whole_and_signed(sort: Sort) {
+    let world = World::archived(sort).await;
     let verified = world.verified().await;
     let at = Position::new(60);
     assert_eq!((verified.head, verified.archived, verified.anchored), (at, at, at));
@@ -21,18 +31,16 @@ async fn what_is_archived_is_whole_and_signed() {
     assert_eq!(verified.events, (1..=60).map(|n| n % 3 + 1).sum::<u64>());
 }
 
-#[tokio::test]
-async fn nothing_new_makes_nothing_new() {
-    let world = World::archived().await;
-    let names = || (world.files("segments", ""), world.files("anchors", ""));
+async fn nothing_new_makes_nothing_new(sort: Sort) {
+    let world = World::archived(sort).await;
+    let names = || (world.place.names("segments", ""), world.place.names("anchors", ""));
     let before = names();
     world.backup().await;
     assert_eq!(names(), before);
 }
 
-#[tokio::test]
-async fn what_the_archive_lacks_is_checked_in_the_log_alone() {
-    let world = World::archived().await;
+async fn what_the_archive_lacks_is_checked_in_the_log_alone(sort: Sort) {
+    let world = World::archived(sort).await;
     world.grow(30).await;
     let verified = world.verified().await;
     assert_eq!((verified.head.get(), verified.archived.get(), verified.commits), (90, 60, 90));
@@ -42,9 +50,8 @@ async fn what_the_archive_lacks_is_checked_in_the_log_alone() {
     assert_eq!(archive::verify(archived).await.unwrap().commits, 60);
 }
 
-#[tokio::test]
-async fn the_archiver_closes_by_age_signs_and_goes_on_after_a_restart() {
-    let world = World::new();
+async fn the_archiver_closes_by_age_signs_and_goes_on_after_a_restart(sort: Sort) {
+    let world = World::new(sort);
     for round in 1..=2_u64 {
         let mut settings = world.settings();
         settings.segment_age_max = Duration::from_millis(1);
@@ -67,9 +74,8 @@ async fn the_archiver_closes_by_age_signs_and_goes_on_after_a_restart() {
     }
 }
 
-#[tokio::test]
-async fn a_full_segment_is_closed_at_once() {
-    let world = World::new();
+async fn a_full_segment_is_closed_at_once(sort: Sort) {
+    let world = World::new(sort);
     let settings = world.settings();
     let mut told = settings.progress.subscribe();
     let running = tokio::spawn(run(world.log(), world.target(), settings, std::future::pending()));
@@ -78,9 +84,8 @@ async fn a_full_segment_is_closed_at_once() {
     running.abort();
 }
 
-#[tokio::test]
-async fn two_archivers_do_each_others_work() {
-    let world = World::new();
+async fn two_archivers_do_each_others_work(sort: Sort) {
+    let world = World::new(sort);
     let mut running = Vec::new();
     let mut told = Vec::new();
     for _ in 0..2 {
@@ -106,10 +111,9 @@ async fn two_archivers_do_each_others_work() {
     assert_eq!(world.verified().await.archived.get(), 100);
 }
 
-#[tokio::test]
-async fn the_archive_of_another_log_is_refused() {
-    let world = World::archived().await;
-    let other = World::new();
+async fn the_archive_of_another_log_is_refused(sort: Sort) {
+    let world = World::archived(sort).await;
+    let other = World::new(sort);
     for number in 0..70 {
         let stream = journal::testing::stream(&format!("other{number}"));
         let sealed = journal::testing::commit(&stream, number, None, &[1]);

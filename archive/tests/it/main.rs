@@ -6,8 +6,10 @@
     reason = "a test that cannot go on ends"
 )]
 
+mod bucket;
 mod crash;
 mod keep;
+mod place;
 mod restore;
 mod tampering;
 mod world;

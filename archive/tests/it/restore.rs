@@ -7,7 +7,17 @@ use journal::memory::MemoryJournal;
 use journal::sqlite::SqliteJournal;
 use journal::{Journal, Token};
 
+use crate::place::{Sort, over_both};
 use crate::world::{World, all};
+
+over_both!(
+    a_lost_log_comes_back_from_the_archive_commit_by_commit,
+    what_the_archive_lacks_comes_from_what_is_left_of_the_log,
+    a_log_moves_and_keeps_ids_positions_and_hashes,
+    a_copy_that_was_cut_off_goes_on_where_it_was,
+    a_log_that_holds_something_else_is_left_as_it_is,
+    a_damaged_archive_is_not_restored_from,
+);
 
 async fn assert_same(one: &dyn Journal, other: &dyn Journal) {
     let (one, other) = (all(one).await, all(other).await);
@@ -17,9 +27,8 @@ async fn assert_same(one: &dyn Journal, other: &dyn Journal) {
     }
 }
 
-#[tokio::test]
-async fn a_lost_log_comes_back_from_the_archive_commit_by_commit() {
-    let world = World::archived().await;
+async fn a_lost_log_comes_back_from_the_archive_commit_by_commit(sort: Sort) {
+    let world = World::archived(sort).await;
     let folder = tempfile::tempdir().unwrap();
     let restored = SqliteJournal::open(folder.path()).unwrap();
     let source = copy::from_archive(world.target(), None).await.unwrap();
@@ -32,9 +41,8 @@ async fn a_lost_log_comes_back_from_the_archive_commit_by_commit() {
     assert_eq!(archive::verify(subject).await.unwrap().commits, 60);
 }
 
-#[tokio::test]
-async fn what_the_archive_lacks_comes_from_what_is_left_of_the_log() {
-    let world = World::archived().await;
+async fn what_the_archive_lacks_comes_from_what_is_left_of_the_log(sort: Sort) {
+    let world = World::archived(sort).await;
     world.grow(9).await;
     let restored = MemoryJournal::new();
     let source = copy::from_archive(world.target(), Some(world.log())).await.unwrap();
@@ -42,9 +50,8 @@ async fn what_the_archive_lacks_comes_from_what_is_left_of_the_log() {
     assert_same(&*world.journal, &restored).await;
 }
 
-#[tokio::test]
-async fn a_log_moves_and_keeps_ids_positions_and_hashes() {
-    let world = World::new();
+async fn a_log_moves_and_keeps_ids_positions_and_hashes(sort: Sort) {
+    let world = World::new(sort);
     world.grow(1_000).await;
     let folder = tempfile::tempdir().unwrap();
     let moved = SqliteJournal::open(folder.path()).unwrap();
@@ -61,9 +68,8 @@ async fn a_log_moves_and_keeps_ids_positions_and_hashes() {
     assert_eq!((again.present, again.added), (1_000, 0));
 }
 
-#[tokio::test]
-async fn a_copy_that_was_cut_off_goes_on_where_it_was() {
-    let world = World::new();
+async fn a_copy_that_was_cut_off_goes_on_where_it_was(sort: Sort) {
+    let world = World::new(sort);
     world.grow(30).await;
     let partly = MemoryJournal::new();
     let source = copy::from_log(world.log()).await.unwrap();
@@ -75,9 +81,8 @@ async fn a_copy_that_was_cut_off_goes_on_where_it_was() {
     assert_same(&*world.journal, &partly).await;
 }
 
-#[tokio::test]
-async fn a_log_that_holds_something_else_is_left_as_it_is() {
-    let world = World::archived().await;
+async fn a_log_that_holds_something_else_is_left_as_it_is(sort: Sort) {
+    let world = World::archived(sort).await;
     let sealed = journal::testing::commit(&journal::testing::stream("x"), 999, None, &[1]);
     let occupied = MemoryJournal::new();
     occupied.append(Token::EMPTY, sealed).await.unwrap();
@@ -86,19 +91,18 @@ async fn a_log_that_holds_something_else_is_left_as_it_is() {
     assert!(matches!(refused, Err(ArchiveError::Occupied { .. })), "{refused:?}");
     assert_eq!(occupied.head().await.unwrap().get(), 1);
 
-    let longer = World::archived().await;
+    let longer = World::archived(sort).await;
     longer.grow(1).await;
     let source = copy::from_archive(world.target(), None).await.unwrap();
     let refused = copy::copy(source, &*longer.journal).await;
     assert!(matches!(refused, Err(ArchiveError::Occupied { position }) if position.get() == 61));
 }
 
-#[tokio::test]
-async fn a_damaged_archive_is_not_restored_from() {
-    let world = World::archived().await;
-    let segment = world.files("segments", ".zst").pop().unwrap();
-    let bytes = std::fs::read(&segment).unwrap();
-    std::fs::write(&segment, &bytes[..bytes.len() / 2]).unwrap();
+async fn a_damaged_archive_is_not_restored_from(sort: Sort) {
+    let world = World::archived(sort).await;
+    let segment = world.place.names("segments", ".zst").pop().unwrap();
+    let bytes = world.place.read(&segment);
+    world.place.write(&segment, &bytes[..bytes.len() / 2]);
     let source = copy::from_archive(world.target(), None).await.unwrap();
     let refused = copy::copy(source, &MemoryJournal::new()).await;
     assert!(matches!(refused, Err(ArchiveError::Damaged { .. })), "{refused:?}");

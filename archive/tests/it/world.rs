@@ -1,9 +1,8 @@
 //! A log, its archive and a key.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use archive::{Folder, Settings, Signer, Subject, Target, Verified, backup, verify};
+use archive::{Settings, Signer, Subject, Target, Verified, backup, verify};
 use domain::StreamId;
 use domain::commit::{Commit, Sealed};
 use journal::memory::MemoryJournal;
@@ -11,24 +10,29 @@ use journal::testing::{commit, stream};
 use journal::{Journal, Position, Recorded, Token};
 use tempfile::TempDir;
 
+use crate::place::{Place, Sort};
+
 /// Bytes of a segment: a few commits, so that there are many segments.
 pub(crate) const SEGMENT_BYTES: usize = 2_000;
 
 pub(crate) struct World {
+    /// Where keys are.
     pub(crate) folder: TempDir,
+    /// Where the archive is.
+    pub(crate) place: Place,
     pub(crate) journal: Arc<MemoryJournal>,
 }
 
 impl World {
     /// An empty log.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(sort: Sort) -> Self {
         let journal = Arc::new(MemoryJournal::new());
-        Self { folder: tempfile::tempdir().unwrap(), journal }
+        Self { folder: tempfile::tempdir().unwrap(), place: sort.place(), journal }
     }
 
     /// A log of some commits, archived and signed in three steps.
-    pub(crate) async fn archived() -> Self {
-        let world = Self::new();
+    pub(crate) async fn archived(sort: Sort) -> Self {
+        let world = Self::new(sort);
         for _ in 0..3 {
             world.grow(20).await;
             world.backup().await;
@@ -49,12 +53,8 @@ impl World {
         }
     }
 
-    pub(crate) fn archive(&self) -> PathBuf {
-        self.folder.path().join("archive")
-    }
-
     pub(crate) fn target(&self) -> Arc<dyn Target> {
-        Arc::new(Folder::new(self.archive()))
+        self.place.target()
     }
 
     pub(crate) fn log(&self) -> Arc<dyn Journal> {
@@ -82,19 +82,6 @@ impl World {
     pub(crate) async fn verified(&self) -> Verified {
         verify(self.subject()).await.unwrap()
     }
-
-    /// The names in a folder of the archive, with their paths.
-    pub(crate) fn files(&self, folder: &str, end: &str) -> Vec<PathBuf> {
-        files(&self.archive().join(folder), end)
-    }
-}
-
-pub(crate) fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.to_string_lossy().ends_with(end));
-    paths.sort();
-    paths
 }
 
 /// Every commit of a log.

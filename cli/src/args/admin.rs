@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use domain::StreamId;
 
+use crate::archives::ArchiveAt;
 use crate::logs::LogAt;
 
 #[derive(Debug, Subcommand)]
@@ -54,9 +55,9 @@ pub(crate) struct Token {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) data: DataDir,
-    /// The archive to compare the log with
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) archive: Option<PathBuf>,
+    /// The archive to compare the log with: a folder, or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) archive: Option<ArchiveAt>,
     /// Check the archive alone, where the log is lost or elsewhere
     #[arg(long, requires = "archive")]
     pub(crate) archive_only: bool,
@@ -72,16 +73,16 @@ pub(crate) struct Verify {
 pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) data: DataDir,
-    /// The archive; only what it lacks is added
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) to: PathBuf,
+    /// The archive: a folder, or s3://BUCKET/PREFIX; only what it lacks is added
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) to: ArchiveAt,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// The archive
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) from: PathBuf,
+    /// The archive: a folder, or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) from: ArchiveAt,
     /// The old data folder, if its log can still be read: what the archive lacks is taken from it
     #[arg(long, value_name = "FOLDER")]
     pub(crate) tail: Option<PathBuf>,
@@ -113,9 +114,9 @@ pub(crate) enum Audit {
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The archive
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) archive: PathBuf,
+    /// The archive: a folder, or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) archive: ArchiveAt,
     /// The first position
     #[arg(long, default_value_t = 1, value_name = "POSITION")]
     pub(crate) from: u64,

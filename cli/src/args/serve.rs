@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use journal::Durability;
 
 use super::{LISTEN, SPEED_MAX};
+use crate::archives::ArchiveAt;
 use crate::logs::LogAt;
 
 /// What a simulated world is like.
@@ -30,9 +31,9 @@ pub(crate) struct Stores {
     /// Where to listen
     #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// Keep a signed archive of the log there
-    #[arg(long, value_name = "FOLDER")]
-    pub(crate) archive: Option<PathBuf>,
+    /// Keep a signed archive of the log there: in a folder, or in s3://BUCKET/PREFIX
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) archive: Option<ArchiveAt>,
     /// The log: sqlite (in the data folder) or `nats://HOST:4222,nats://HOST:4222?replicas=3&monitor=http://HOST:8222`
     #[arg(
         long,

@@ -2,10 +2,9 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
+use archive::PublicKey;
 use archive::bundle::{self, Proven, Request};
-use archive::{Folder, PublicKey};
 use journal::Position;
 
 use super::admin::{explain, signer};
@@ -29,7 +28,7 @@ async fn export(args: Export, terminal: &Terminal) -> Outcome {
         to: args.to.map(Position::new),
         stream: args.stream,
     };
-    let target = Arc::new(Folder::new(&args.archive));
+    let target = args.archive.open()?;
     let bundle = bundle::export(target, &request).await.map_err(|error| explain(&error))?;
     let written = if args.output == Path::new("-") {
         std::io::stdout().write_all(&bundle)

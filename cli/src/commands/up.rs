@@ -25,7 +25,7 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     terminal.say(&format!("  data     {}", settings.data.display()));
     terminal.say(&format!("  world    simulated, {}x as fast as ours", args.nature.speed));
     if let Some(archive) = &settings.archive {
-        terminal.say(&format!("  archive  {}", archive.display()));
+        terminal.say(&format!("  archive  {archive}"));
     }
     terminal.say(&format!(
         "  context  {context}, with a token in {}",

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use ::reconcilers::Leases;
 use ::reconcilers::leases::Lease;
-use archive::Folder;
 use futures::FutureExt as _;
 use journal::Journal;
 use tokio::sync::watch;
 
 use super::{Part, chain, closed};
+use crate::archives::ArchiveAt;
 use crate::commands::signer;
 use crate::failure::Outcome;
 
 /// Archives until the server closes. Its key is made when there is none yet.
 pub(super) fn part(
-    folder: &Path,
+    place: &ArchiveAt,
     data: &Path,
     journal: &Arc<dyn Journal>,
     leases: Leases,
@@ -24,7 +24,7 @@ pub(super) fn part(
 ) -> Outcome<Part> {
     signer(data)?;
     let data = data.to_owned();
-    let (journal, target) = (Arc::clone(journal), Arc::new(Folder::new(folder)));
+    let (journal, target) = (Arc::clone(journal), place.open()?);
     Ok(async move {
         loop {
             let held = tokio::select! {

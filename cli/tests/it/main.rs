@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod bucket;
 mod kill;
 mod plane;
 mod stores;

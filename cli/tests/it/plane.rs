@@ -14,6 +14,8 @@ pub(crate) struct Plane {
     pub(crate) port: u16,
     /// What `cairn up` is told besides.
     pub(crate) settings: Vec<String>,
+    /// What every command finds in its environment besides.
+    pub(crate) variables: Vec<(&'static str, String)>,
     speed: u32,
     server: Option<Child>,
 }
@@ -26,6 +28,7 @@ impl Plane {
             folder: tempfile::tempdir().unwrap(),
             port,
             settings: Vec::new(),
+            variables: Vec::new(),
             speed,
             server: None,
         }
@@ -83,6 +86,7 @@ impl Plane {
         command.env_clear().current_dir(root).stdin(Stdio::null());
         command.env("CAIRN_CONFIG", self.folder.path().join("config.json"));
         command.env("HOME", self.folder.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

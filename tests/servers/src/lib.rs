@@ -5,6 +5,7 @@
 //!
 //! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
 //! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
+//! - [`moto::Moto`], which is S3 for tests;
 //! - [`proxy::Proxy`], a bad network in front of any of them, and [`disk::SmallDisk`], a full disk under them;
 //! - [`Process`], any other program, to be treated like them;
 //! - [`stack::Stack`], all of Cairn past one machine (`make up-cluster`).
@@ -21,6 +22,7 @@
 
 pub mod disk;
 pub mod http;
+pub mod moto;
 pub mod nats;
 mod place;
 mod port;

@@ -1,45 +1,55 @@
 //! What is done to an archive, by somebody who can do everything but sign.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use archive::{Anchor, Folder, Settings, Signer, Subject, backup, verify};
+use archive::{Anchor, Settings, Signer, Subject, backup, verify};
 use domain::commit::{Commit, Hash};
 use journal::Journal;
 use journal::memory::MemoryJournal;
 
 use super::assert_found;
 use super::logs::rewritten;
-use crate::world::{SEGMENT_BYTES, World, all, files, forge};
+use crate::place::{Sort, over_both};
+use crate::world::{SEGMENT_BYTES, World, all, forge};
 
-/// Replaces a text in a file.
-fn edit(path: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(path).unwrap();
+over_both!(
+    each_kind_of_tampering_with_an_archive_is_found,
+    an_archive_that_was_rewritten_with_all_its_manifests_is_found_by_its_anchors,
+    a_second_history_is_found_by_an_anchor_that_was_kept,
+    an_old_copy_of_log_and_archive_is_found_by_an_anchor_that_was_kept,
+);
+
+/// Replaces a text in a thing of the archive.
+fn edit(world: &World, name: &str, from: &str, to: &str) {
+    let text = String::from_utf8(world.place.read(name)).unwrap();
     assert!(text.contains(from), "{from} in {text}");
-    fs::write(path, text.replacen(from, to, 1)).unwrap();
+    world.place.write(name, text.replacen(from, to, 1).as_bytes());
 }
 
-fn swap(one: &Path, other: &Path) {
-    let (first, second) = (fs::read(one).unwrap(), fs::read(other).unwrap());
-    fs::write(one, second).unwrap();
-    fs::write(other, first).unwrap();
+fn swap(world: &World, one: &str, other: &str) {
+    let (first, second) = (world.place.read(one), world.place.read(other));
+    world.place.write(one, &second);
+    world.place.write(other, &first);
 }
 
-fn segments(world: &World) -> Vec<PathBuf> {
-    world.files("segments", ".zst")
+fn copy(world: &World, from: &str, to: &str) {
+    world.place.write(to, &world.place.read(from));
 }
 
-fn manifests(world: &World) -> Vec<PathBuf> {
-    world.files("segments", ".json")
+fn segments(world: &World) -> Vec<String> {
+    world.place.names("segments", ".zst")
 }
 
-fn anchors(world: &World) -> Vec<PathBuf> {
-    world.files("anchors", ".json")
+fn manifests(world: &World) -> Vec<String> {
+    world.place.names("segments", ".json")
 }
 
-fn stated(path: &Path, field: &str) -> String {
-    let json: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+fn anchors(world: &World) -> Vec<String> {
+    world.place.names("anchors", ".json")
+}
+
+fn stated(world: &World, name: &str, field: &str) -> String {
+    let json: serde_json::Value = serde_json::from_slice(&world.place.read(name)).unwrap();
     json[field].to_string().trim_matches('"').to_owned()
 }
 
@@ -50,10 +60,10 @@ const CASES: &[Case] = &[
         "a byte of a segment is flipped",
         |world| {
             let path = &segments(world)[3];
-            let mut bytes = fs::read(path).unwrap();
+            let mut bytes = world.place.read(path);
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
-            fs::write(path, bytes).unwrap();
+            world.place.write(path, &bytes);
         },
         "is not what was written",
     ),
@@ -61,47 +71,39 @@ const CASES: &[Case] = &[
         "a segment is cut in half",
         |world| {
             let path = &segments(world)[3];
-            let bytes = fs::read(path).unwrap();
-            fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+            let bytes = world.place.read(path);
+            world.place.write(path, &bytes[..bytes.len() / 2]);
         },
         "it cannot be read",
     ),
-    (
-        "a segment is removed",
-        |world| fs::remove_file(&segments(world)[3]).unwrap(),
-        "it is missing",
-    ),
-    (
-        "a manifest is removed",
-        |world| fs::remove_file(&manifests(world)[3]).unwrap(),
-        "it is missing",
-    ),
+    ("a segment is removed", |world| world.place.remove(&segments(world)[3]), "it is missing"),
+    ("a manifest is removed", |world| world.place.remove(&manifests(world)[3]), "it is missing"),
     (
         "a segment is removed with its manifest",
         |world| {
-            fs::remove_file(&segments(world)[3]).unwrap();
-            fs::remove_file(&manifests(world)[3]).unwrap();
+            world.place.remove(&segments(world)[3]);
+            world.place.remove(&manifests(world)[3]);
         },
         "should be",
     ),
     (
         "the end is cut off",
         |world| {
-            fs::remove_file(segments(world).last().unwrap()).unwrap();
-            fs::remove_file(manifests(world).last().unwrap()).unwrap();
+            world.place.remove(segments(world).last().unwrap());
+            world.place.remove(manifests(world).last().unwrap());
         },
         "but the archive ends at",
     ),
     (
         "two segments are swapped",
-        |world| swap(&segments(world)[3], &segments(world)[4]),
+        |world| swap(world, &segments(world)[3], &segments(world)[4]),
         "should be",
     ),
     (
         "two segments are swapped with their manifests",
         |world| {
-            swap(&segments(world)[3], &segments(world)[4]);
-            swap(&manifests(world)[3], &manifests(world)[4]);
+            swap(world, &segments(world)[3], &segments(world)[4]);
+            swap(world, &manifests(world)[3], &manifests(world)[4]);
         },
         "should be",
     ),
@@ -109,7 +111,7 @@ const CASES: &[Case] = &[
         "a segment is there twice",
         |world| {
             for (path, end) in [(&segments(world)[3], "zst"), (&manifests(world)[3], "json")] {
-                fs::copy(path, path.with_file_name(format!("{:020}.{end}", 61))).unwrap();
+                copy(world, path, &format!("segments/{:020}.{end}", 61));
             }
         },
         "should be",
@@ -118,8 +120,8 @@ const CASES: &[Case] = &[
         "a manifest states another number of events",
         |world| {
             let path = &manifests(world)[3];
-            let events = format!("\"events\":{}", stated(path, "events"));
-            edit(path, &events, "\"events\":99");
+            let events = format!("\"events\":{}", stated(world, path, "events"));
+            edit(world, path, &events, "\"events\":99");
         },
         "a number of events of 99",
     ),
@@ -127,20 +129,20 @@ const CASES: &[Case] = &[
         "a manifest states another digest",
         |world| {
             let path = &manifests(world)[3];
-            edit(path, &stated(path, "sha256"), &Hash::of(b"x").to_hex());
+            edit(world, path, &stated(world, path, "sha256"), &Hash::of(b"x").to_hex());
         },
         "the digest",
     ),
     (
         "a manifest is rewritten, in words only",
-        |world| edit(&manifests(world)[3], "{", "{ "),
+        |world| edit(world, &manifests(world)[3], "{", "{ "),
         "it continues",
     ),
     (
         "an anchor states another root",
         |world| {
             let path = &anchors(world)[1];
-            edit(path, &stated(path, "root"), &Hash::of(b"x").to_hex());
+            edit(world, path, &stated(world, path, "root"), &Hash::of(b"x").to_hex());
         },
         "the signature is not by the key",
     ),
@@ -149,25 +151,29 @@ const CASES: &[Case] = &[
         |world| {
             let path = &anchors(world)[2];
             let other = Signer::load_or_make(&world.folder.path().join("other.key")).unwrap();
-            let anchor = Anchor::read(&fs::read(path).unwrap()).unwrap();
-            let before = Anchor::read(&fs::read(&anchors(world)[1]).unwrap()).unwrap();
+            let anchor = Anchor::read(&world.place.read(path)).unwrap();
+            let before = Anchor::read(&world.place.read(&anchors(world)[1])).unwrap();
             let (size, root) = (anchor.statement.size, anchor.statement.root);
             let forged = Anchor::sign(&other, Some(&before), size, root, anchor.statement.time);
-            fs::write(path, forged.bytes).unwrap();
+            world.place.write(path, &forged.bytes);
         },
         "the signature is not by the key",
     ),
     (
         "an anchor in the middle is removed",
-        |world| fs::remove_file(&anchors(world)[1]).unwrap(),
+        |world| world.place.remove(&anchors(world)[1]),
         "the number",
     ),
-    ("two anchors are swapped", |world| swap(&anchors(world)[0], &anchors(world)[1]), "the number"),
+    (
+        "two anchors are swapped",
+        |world| swap(world, &anchors(world)[0], &anchors(world)[1]),
+        "the number",
+    ),
     (
         "an old anchor is replayed as a new one",
         |world| {
             let first = &anchors(world)[0];
-            fs::copy(first, first.with_file_name(format!("{:020}.json", 4))).unwrap();
+            copy(world, first, &format!("anchors/{:020}.json", 4));
         },
         "the number",
     ),
@@ -175,16 +181,15 @@ const CASES: &[Case] = &[
         "an anchor's time is set back",
         |world| {
             let path = &anchors(world)[2];
-            edit(path, &stated(path, "time"), "2001-01-01T00:00:00.000000Z");
+            edit(world, path, &stated(world, path, "time"), "2001-01-01T00:00:00.000000Z");
         },
         "is not what was written",
     ),
 ];
 
-#[tokio::test]
-async fn each_kind_of_tampering_with_an_archive_is_found() {
+async fn each_kind_of_tampering_with_an_archive_is_found(sort: Sort) {
     for (case, tamper, expected) in CASES {
-        let world = World::archived().await;
+        let world = World::archived(sort).await;
         tamper(&world);
         let alone = Subject { journal: None, ..world.subject() };
         assert_found(case, verify(alone).await, expected);
@@ -207,9 +212,10 @@ async fn forged(world: &World) -> Arc<MemoryJournal> {
 /// Replaces the whole archive, manifests and all, and the log; in as many steps as it was made in.
 async fn rewrite(world: &mut World, signer: Option<&str>) {
     let forged = forged(world).await;
-    fs::remove_dir_all(world.archive().join("segments")).unwrap();
-    let kept = world.folder.path().join("kept");
-    fs::rename(world.archive().join("anchors"), &kept).unwrap();
+    world.place.names("segments", "").iter().for_each(|name| world.place.remove(name));
+    let kept = anchors(world).into_iter().map(|name| (world.place.read(&name), name));
+    let kept: Vec<_> = kept.collect();
+    kept.iter().for_each(|(_, name)| world.place.remove(name));
     world.journal = Arc::new(MemoryJournal::new());
     for recorded in all(&*forged).await {
         let stream = &recorded.sealed.commit.stream;
@@ -223,26 +229,24 @@ async fn rewrite(world: &mut World, signer: Option<&str>) {
         }
     }
     if signer.is_none() {
-        fs::rename(&kept, world.archive().join("anchors")).unwrap();
+        kept.iter().for_each(|(bytes, name)| world.place.write(name, bytes));
     }
 }
 
-#[tokio::test]
-async fn an_archive_that_was_rewritten_with_all_its_manifests_is_found_by_its_anchors() {
-    let mut world = World::archived().await;
+async fn an_archive_that_was_rewritten_with_all_its_manifests_is_found_by_its_anchors(sort: Sort) {
+    let mut world = World::archived(sort).await;
     rewrite(&mut world, None).await;
     let unsigned = Subject { key: None, ..world.subject() };
     assert_found("old anchors", verify(unsigned).await, "anchor 2 is not what was written");
-    let mut world = World::archived().await;
+    let mut world = World::archived(sort).await;
     rewrite(&mut world, Some("other.key")).await;
     assert_found("other key", verify(world.subject()).await, "the signature is not by the key");
 }
 
 /// Even by whoever holds the key: an anchor that was given away stays a witness.
-#[tokio::test]
-async fn a_second_history_is_found_by_an_anchor_that_was_kept() {
-    let mut world = World::archived().await;
-    let kept = Anchor::read(&fs::read(&anchors(&world)[1]).unwrap()).unwrap();
+async fn a_second_history_is_found_by_an_anchor_that_was_kept(sort: Sort) {
+    let mut world = World::archived(sort).await;
+    let kept = Anchor::read(&world.place.read(&anchors(&world)[1])).unwrap();
     let with = |world: &World| Subject { kept: Some(kept.clone()), ..world.subject() };
     verify(with(&world)).await.unwrap();
     rewrite(&mut world, Some("anchor.key")).await;
@@ -250,24 +254,25 @@ async fn a_second_history_is_found_by_an_anchor_that_was_kept() {
     assert_found("second history", verify(with(&world)).await, "anchor that was kept: number 2");
 }
 
-#[tokio::test]
-async fn an_old_copy_of_log_and_archive_is_found_by_an_anchor_that_was_kept() {
-    let world = World::archived().await;
+async fn an_old_copy_of_log_and_archive_is_found_by_an_anchor_that_was_kept(sort: Sort) {
+    let world = World::archived(sort).await;
     let last = anchors(&world).pop().unwrap();
-    let kept = Some(Anchor::read(&fs::read(&last).unwrap()).unwrap());
+    let kept = Some(Anchor::read(&world.place.read(&last)).unwrap());
     // As it all was after the second of three steps.
-    fs::remove_file(&last).unwrap();
-    let newer = |path: &PathBuf| {
-        let first = path.file_stem().unwrap().to_string_lossy().parse::<u64>().unwrap();
-        first > 40
+    world.place.remove(&last);
+    let newer = |name: &&String| {
+        let number = name.split(['/', '.']).nth(1).unwrap();
+        number.parse::<u64>().unwrap() > 40
     };
-    for path in files(&world.archive().join("segments"), "").iter().filter(|path| newer(path)) {
-        fs::remove_file(path).unwrap();
-    }
+    world
+        .place
+        .names("segments", "")
+        .iter()
+        .filter(newer)
+        .for_each(|name| world.place.remove(name));
     let old = all(&*world.journal).await.into_iter().take(40);
     let journal = forge(old.map(|recorded| recorded.sealed.commit.clone())).await;
-    let archive = Some(Arc::new(Folder::new(world.archive())) as Arc<dyn archive::Target>);
-    let subject = Subject { journal: Some(journal), archive, ..world.subject() };
+    let subject = Subject { journal: Some(journal), ..world.subject() };
     assert_eq!(verify(subject.clone()).await.unwrap().anchored.get(), 40);
     assert_found("old copy", verify(Subject { kept, ..subject }).await, "number 3, 60 commits");
 }

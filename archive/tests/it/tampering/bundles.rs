@@ -1,7 +1,5 @@
 //! What is done to a bundle on its way to whoever checks it.
 
-use std::fs;
-
 use archive::Signer;
 use archive::bundle::{Request, check, export};
 use domain::commit::{Commit, Hash, Sealed};
@@ -10,7 +8,10 @@ use journal::testing::stream;
 
 use super::assert_found;
 use super::logs::rewritten;
+use crate::place::{Sort, over_both};
 use crate::world::{World, all, forge};
+
+over_both!(any_range_can_be_proven, what_is_not_signed_yet_is_not_proven,);
 
 /// The lines of a bundle: these, and then the commits.
 const HEADER: usize = 1;
@@ -207,7 +208,7 @@ async fn desk(world: &World, request: Request) -> Desk {
     };
     let forged = all(&*forged.await).await.iter().map(line).collect();
     let other = Signer::load_or_make(&world.folder.path().join("other.key")).unwrap();
-    let anchor = fs::read(&world.files("anchors", ".json")[1]).unwrap();
+    let anchor = world.place.read(&world.place.names("anchors", ".json")[1]);
     let stated = archive::Anchor::read(&anchor).unwrap().statement;
     let forgery = archive::Anchor::sign(&other, None, stated.size, stated.root, stated.time);
     Desk { lines, forged, other_anchor: String::from_utf8(forgery.bytes).unwrap() }
@@ -220,7 +221,7 @@ fn bytes(desk: &Desk) -> Vec<u8> {
 
 #[tokio::test]
 async fn each_kind_of_tampering_with_a_bundle_is_found() {
-    let world = World::archived().await;
+    let world = World::archived(Sort::Folder).await;
     let key = world.signer().public();
     let range = Request { from: Position::new(25), to: Some(Position::new(35)), stream: None };
     let one =
@@ -240,9 +241,8 @@ async fn each_kind_of_tampering_with_a_bundle_is_found() {
     }
 }
 
-#[tokio::test]
-async fn any_range_can_be_proven() {
-    let world = World::archived().await;
+async fn any_range_can_be_proven(sort: Sort) {
+    let world = World::archived(sort).await;
     let key = world.signer().public();
     for from in (1..=60).step_by(7) {
         for to in (from..=60).step_by(5) {
@@ -259,9 +259,8 @@ async fn any_range_can_be_proven() {
     assert_eq!(check(&bundle, &key).unwrap().commits, 60);
 }
 
-#[tokio::test]
-async fn what_is_not_signed_yet_is_not_proven() {
-    let world = World::archived().await;
+async fn what_is_not_signed_yet_is_not_proven(sort: Sort) {
+    let world = World::archived(sort).await;
     world.grow(5).await;
     let request = Request { from: Position::new(1), to: Some(Position::new(61)), stream: None };
     let refused = export(world.target(), &request).await;

@@ -14,7 +14,15 @@ use journal::{AppendError, Appended, Journal, JournalError, Loaded, Position, Re
 use uuid::Uuid;
 
 use super::assert_found;
-use crate::world::{World, all, files, forge};
+use crate::place::{Sort, over_both};
+use crate::world::{World, all, forge};
+
+over_both!(
+    each_kind_of_tampering_with_a_log_is_found,
+    a_history_that_was_rewritten_and_sealed_anew_is_found,
+    an_old_copy_that_grew_differently_is_found,
+    a_byte_of_the_file_itself_is_found,
+);
 
 /// A log whose store somebody has rewritten: it gives what it is told to, unchecked.
 struct Rewritten(Vec<Recorded>);
@@ -142,9 +150,8 @@ const BESIDE_AN_ARCHIVE: &[Case] = &[
     ),
 ];
 
-#[tokio::test]
-async fn each_kind_of_tampering_with_a_log_is_found() {
-    let world = World::archived().await;
+async fn each_kind_of_tampering_with_a_log_is_found(sort: Sort) {
+    let world = World::archived(sort).await;
     world.grow(30).await;
     let whole = all(&*world.journal).await;
     let check = |log: Vec<Recorded>| {
@@ -158,9 +165,8 @@ async fn each_kind_of_tampering_with_a_log_is_found() {
     }
 }
 
-#[tokio::test]
-async fn a_history_that_was_rewritten_and_sealed_anew_is_found() {
-    let world = World::archived().await;
+async fn a_history_that_was_rewritten_and_sealed_anew_is_found(sort: Sort) {
+    let world = World::archived(sort).await;
     let commits = all(&*world.journal).await.into_iter().enumerate();
     let commits = commits.map(|(index, recorded)| match index {
         29 => rewritten(&recorded.sealed.commit),
@@ -173,12 +179,11 @@ async fn a_history_that_was_rewritten_and_sealed_anew_is_found() {
     assert_found("sealed anew", verify(beside).await, "the log at position 30");
 }
 
-#[tokio::test]
-async fn an_old_copy_that_grew_differently_is_found() {
-    let world = World::archived().await;
+async fn an_old_copy_that_grew_differently_is_found(sort: Sort) {
+    let world = World::archived(sort).await;
     let old = all(&*world.journal).await.into_iter().take(50);
     let forged = forge(old.map(|recorded| recorded.sealed.commit.clone())).await;
-    let fork = World { folder: tempfile::tempdir().unwrap(), journal: forged };
+    let fork = World { journal: forged, ..World::new(Sort::Folder) };
     for number in 900..920 {
         let sealed = commit(&stream_named(&format!("fork{number}")), number, None, &[1]);
         fork.journal.append(Token::EMPTY, sealed).await.unwrap();
@@ -187,9 +192,8 @@ async fn an_old_copy_that_grew_differently_is_found() {
     assert_found("a fork", verify(subject).await, "the log at position 51");
 }
 
-#[tokio::test]
-async fn a_byte_of_the_file_itself_is_found() {
-    let world = World::archived().await;
+async fn a_byte_of_the_file_itself_is_found(sort: Sort) {
+    let world = World::archived(sort).await;
     let folder = tempfile::tempdir().unwrap();
     let log = SqliteJournal::open(folder.path()).unwrap();
     let source = archive::copy::from_log(world.log()).await.unwrap();
@@ -198,7 +202,8 @@ async fn a_byte_of_the_file_itself_is_found() {
     let needle = all(&*world.journal).await[29].sealed.hash.to_hex();
     // It is in the file, or still in the WAL beside it.
     let mut flipped = 0;
-    for path in files(folder.path(), "") {
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
         let found = bytes.windows(64).position(|window| window == needle.as_bytes());
         if let Some(at) = found {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use archive::copy::{self, Copied};
-use archive::{Folder, Settings, Signer, Subject, Target};
+use archive::{Settings, Signer, Subject};
 use journal::Journal;
 
 use super::explain;
@@ -18,14 +18,12 @@ pub(super) async fn backup(args: Backup, terminal: &Terminal) -> Outcome {
     let data = logs::existing(args.data.data_dir)?;
     let journal = serve::open_log(&data)?;
     let settings = Settings::new(Some(signer(&data)?));
-    let target = Arc::new(Folder::new(&args.to));
+    let target = args.to.open()?;
     let progress =
         archive::backup(journal, target, settings).await.map_err(|error| explain(&error))?;
     terminal.print(&format!(
         "the archive {} holds the log up to position {}, and is signed up to position {}",
-        args.to.display(),
-        progress.archived,
-        progress.anchored
+        args.to, progress.archived, progress.anchored
     ));
     terminal.say(&format!(
         "keep the public key {} where the archive is not",
@@ -35,12 +33,12 @@ pub(super) async fn backup(args: Backup, terminal: &Terminal) -> Outcome {
 }
 
 pub(super) async fn restore(args: Restore, terminal: &Terminal) -> Outcome {
-    if !args.from.join("segments").is_dir() {
-        return Err(Failure::not_found(format!("archive in {}", args.from.display())).hint(
-            "name the folder that `cairn admin backup --to` or `cairn up --archive` filled",
-        ));
+    let target = args.from.open()?;
+    let segments = target.list("segments").await.map_err(|error| explain(&error.into()))?;
+    if segments.is_empty() {
+        return Err(Failure::not_found(format!("archive in {}", args.from))
+            .hint("name the place that `cairn admin backup --to` or `cairn up --archive` filled"));
     }
-    let target: Arc<dyn Target> = Arc::new(Folder::new(&args.from));
     let tail: Option<Arc<dyn Journal>> = match args.tail {
         Some(folder) => Some(serve::open_log(&logs::existing(Some(folder))?)?),
         None => None,

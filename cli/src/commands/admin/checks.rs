@@ -1,12 +1,12 @@
 //! `cairn admin verify`.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Instant;
 
-use archive::{Anchor, Folder, PublicKey, Subject, Target, Verified};
+use archive::{Anchor, PublicKey, Subject, Verified};
 
 use super::explain;
+use crate::archives::ArchiveAt;
 use crate::args::Verify;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs;
@@ -24,7 +24,7 @@ pub(super) async fn verify(args: Verify, terminal: &Terminal) -> Outcome {
         subject.key = key(args.key.as_deref(), Some(&logs::key_files(&data).1))?;
     }
     subject.kept = args.kept.as_deref().map(kept).transpose()?;
-    subject.archive = args.archive.map(|folder| Arc::new(Folder::new(folder)) as Arc<dyn Target>);
+    subject.archive = args.archive.as_ref().map(ArchiveAt::open).transpose()?;
     let (signed, archived) = (subject.key.clone(), subject.archive.is_some());
     let verified = archive::verify(subject).await.map_err(|error| explain(&error))?;
     let what = if args.archive_only { "archive" } else { "log" };
