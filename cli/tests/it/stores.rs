@@ -48,6 +48,24 @@ fn a_shop_is_delivered_past_one_machine_and_survives_every_kill() {
 }
 
 #[test]
+fn the_documented_permissions_are_all_that_a_server_needs() {
+    let passwords = "CAIRN_CORE_PASSWORD: secret\nCAIRN_WATCHER_PASSWORD: secret\n";
+    let config = format!("{passwords}{}", include_str!("../../../docs/nats/permissions.conf"));
+    let nats = Nats::start(&nats::Options { config, ..nats::Options::default() });
+    let url = nats.url().replace("nats://", "nats://core:secret@");
+    let mut plane = plane(vec![format!("--journal={url}")]);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    // What a dead server held is taken over, and its traces are removed.
+    plane.kill();
+    plane.start();
+    plane.data_of(&["delete", "dev_web", "--wait"]);
+    assert!(plane.stop());
+    let log = nats.log();
+    let refused: Vec<&str> = log.lines().filter(|line| line.contains("Violation")).collect();
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
 fn a_log_that_promises_too_little_is_refused_in_words_that_help() {
     let nats = Nats::start(&nats::Options::default());
     let mut plane = Plane::new(200);
