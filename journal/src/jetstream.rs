@@ -20,7 +20,6 @@ mod snapshots;
 mod streams;
 mod tail;
 mod wire;
-mod within;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +38,7 @@ use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::follow::{self, Live};
+use crate::within::Within;
 use crate::{
     AppendError, Appended, Durability, Journal, JournalError, Loaded, Position, Recorded, Token,
 };
@@ -52,7 +52,6 @@ pub use snapshots::JetStreamSnapshots;
 use streams::Streams;
 use tail::{Reading, Ring, Seen};
 use wire::Wire;
-use within::Within;
 
 /// The subjects of the log. Nobody but Cairn may publish there: the expected sequence protects only against those
 /// who name one.

@@ -1,7 +1,7 @@
 //! What *happened*: the log, and the one way to write to it.
 //!
 //! [`Journal`] is the log as its adapters provide it: [`memory`] for tests, [`sqlite`] as the embedded default,
-//! [`jetstream`] for more than one machine.
+//! [`jetstream`] for more than one machine, [`eventstore`] for those who run EventStoreDB.
 //! [`Executor`] is the one write path: load, fold, decide, append. Everything that changes anything passes
 //! through it. [`verify()`] reads a whole log and says whether it is what was written.
 //!
@@ -13,6 +13,7 @@ pub mod codec;
 pub mod conformance;
 mod durability;
 mod error;
+pub mod eventstore;
 pub mod execute;
 mod follow;
 mod health;
@@ -23,6 +24,7 @@ pub mod sqlite;
 mod state;
 pub mod testing;
 mod verify;
+mod within;
 
 use std::fmt;
 use std::sync::Arc;

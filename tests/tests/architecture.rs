@@ -11,6 +11,7 @@ use cargo_metadata::{DepKindInfo, DependencyKind, Metadata, MetadataCommand};
 const MAY_SEE: &[(&str, &[&str])] = &[
     ("cairn-domain", &[]),
     ("cairn-servers", &[]),
+    ("cairn-eventstore-fake", &["cairn-domain", "cairn-journal", "cairn-archive"]),
     ("cairn-journal", &["cairn-domain", "cairn-servers"]),
     ("cairn-archive", &["cairn-domain", "cairn-journal", "cairn-servers"]),
     ("cairn-projections", &["cairn-domain", "cairn-journal", "cairn-servers"]),
@@ -32,6 +33,7 @@ const PARTS: &[&str] = &[
     "cairn-sim",
     "cairn-api",
     "cairn-servers",
+    "cairn-eventstore-fake",
 ];
 
 /// Which of our crates may depend on a library themselves, by the library's name or `prefix*`.
@@ -48,6 +50,8 @@ const RESERVED: &[(&str, &[&str])] = &[
         &["cairn-journal", "cairn-projections", "cairn-reconcilers", "cairn-tests", "cairn-bench"],
     ),
     ("object_store", &["cairn-archive"]),
+    ("eventstore", &["cairn-journal", "cairn-eventstore-fake"]),
+    ("tonic", &["cairn-eventstore-fake"]),
     ("clap", &["cairn-cli", "cairn-bench"]),
     ("anyhow", &["cairn-cli", "cairn-tests", "cairn-bench"]),
 ];
@@ -191,7 +195,9 @@ fn the_domain_reaches_nothing_impure() {
 fn no_program_is_built_from_what_starts_servers_for_tests() {
     let graph = workspace();
     for program in ["cairn-cli", "cairn-journal", "cairn-archive", "cairn-projections"] {
-        assert!(!graph.reach(program).contains("cairn-servers"), "{program}");
+        for stage in ["cairn-servers", "cairn-eventstore-fake"] {
+            assert!(!graph.reach(program).contains(stage), "{program} reaches {stage}");
+        }
     }
 }
 

@@ -15,9 +15,9 @@ use tracing::debug;
 
 use super::OpenError;
 use super::wire::{Wire, describe};
-use super::within::Within;
 use crate::Position;
 use crate::snapshots::{Snapshot, Snapshots};
+use crate::within::Within;
 
 /// The most snapshots being written. More are dropped: each is only a saving.
 const WRITING_MAX: usize = 64;

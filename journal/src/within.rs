@@ -8,13 +8,13 @@ use futures::stream::{BoxStream, Stream};
 use tokio::runtime::Handle;
 
 /// A future or stream that is polled as if by a thread of the runtime: its timers and tasks run there.
-pub(super) struct Within<T> {
+pub(crate) struct Within<T> {
     runtime: Handle,
     inner: T,
 }
 
 impl<T> Within<T> {
-    pub(super) const fn new(runtime: Handle, inner: T) -> Self {
+    pub(crate) const fn new(runtime: Handle, inner: T) -> Self {
         Self { runtime, inner }
     }
 }
