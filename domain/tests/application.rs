@@ -72,7 +72,8 @@ fn accepted(files: &[SourceFile], application: Option<&str>) -> Model {
 
 #[test]
 fn every_sample_is_accepted() {
-    for path in below(&root().join("samples")) {
+    let folders = ["samples", "domain/tests/score"].map(|folder| root().join(folder));
+    for path in folders.iter().flat_map(|folder| below(folder)) {
         accepted(&[read(&path)], Some("sample"));
     }
 }
@@ -232,7 +233,7 @@ proptest! {
     ) {
         let samples = [
             include_str!("../../samples/shop/app.yaml"),
-            include_str!("../../samples/score/everything.score.yaml"),
+            include_str!("score/everything.score.yaml"),
             include_str!("../../samples/score/arrays.score.yaml"),
             include_str!("../../samples/score/sidecar.score.yaml"),
         ];

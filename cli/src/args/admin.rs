@@ -31,16 +31,30 @@ pub(crate) struct DataDir {
     pub(crate) data_dir: Option<PathBuf>,
 }
 
+/// A log, and the folder with its keys.
 #[derive(Debug, Args)]
-pub(crate) struct Rebuild {
+pub(crate) struct LogOf {
     #[command(flatten)]
     pub(crate) data: DataDir,
-    /// The log [default: that of the data folder]
+    /// The log, such as nats://HOST:4222?replicas=3 [default: that of the data folder]
     #[arg(long, env = "CAIRN_JOURNAL", hide_env_values = true, value_name = "URL")]
     pub(crate) journal: Option<LogAt>,
+}
+
+/// Where the views of a log are.
+#[derive(Debug, Args)]
+pub(crate) struct ViewsOf {
     /// The views: `postgres://USER:PASSWORD@HOST/DATABASE` [default: SQLite in the data folder]
     #[arg(long, env = "CAIRN_VIEWS", hide_env_values = true, value_name = "URL")]
     pub(crate) views: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    #[command(flatten)]
+    pub(crate) log: LogOf,
+    #[command(flatten)]
+    pub(crate) views: ViewsOf,
 }
 
 #[derive(Debug, Args)]
@@ -54,7 +68,7 @@ pub(crate) struct Token {
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     #[command(flatten)]
-    pub(crate) data: DataDir,
+    pub(crate) log: LogOf,
     /// The archive to compare the log with: a folder, or s3://BUCKET/PREFIX
     #[arg(long, value_name = "ARCHIVE")]
     pub(crate) archive: Option<ArchiveAt>,
@@ -72,7 +86,7 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
     #[command(flatten)]
-    pub(crate) data: DataDir,
+    pub(crate) log: LogOf,
     /// The archive: a folder, or s3://BUCKET/PREFIX; only what it lacks is added
     #[arg(long, value_name = "ARCHIVE")]
     pub(crate) to: ArchiveAt,
@@ -87,7 +101,9 @@ pub(crate) struct Restore {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) tail: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) data: DataDir,
+    pub(crate) log: LogOf,
+    #[command(flatten)]
+    pub(crate) views: ViewsOf,
 }
 
 #[derive(Debug, Args)]

@@ -3,13 +3,14 @@
 mod archived;
 mod checks;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use archive::{ArchiveError, Finding, Place};
 use journal::Journal;
 
-use crate::args::{Admin, Rebuild, Token};
+use crate::args::{Admin, LogOf, Rebuild, Token};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::LogAt;
 use crate::serve;
@@ -29,11 +30,21 @@ pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
     }
 }
 
+/// The log that a command is about, and the folder with its keys.
+async fn open(log: &LogOf) -> Outcome<(PathBuf, Arc<dyn Journal>)> {
+    let data = serve::data_folder(log.data.data_dir.clone())?;
+    let journal = at(log).open(Some(data.clone())).await?;
+    Ok((data, journal))
+}
+
+/// Where that log is.
+fn at(log: &LogOf) -> LogAt {
+    log.journal.clone().unwrap_or(LogAt::Sqlite(None))
+}
+
 async fn rebuild(args: Rebuild, terminal: &Terminal) -> Outcome {
-    let data = serve::data_folder(args.data.data_dir)?;
-    let at = args.journal.unwrap_or(LogAt::Sqlite(None));
-    let journal = at.open(Some(data.clone())).await?;
-    rebuild_views(args.views.as_deref(), &data, &journal, terminal).await
+    let (data, journal) = open(&args.log).await?;
+    rebuild_views(args.views.views.as_deref(), &data, &journal, terminal).await
 }
 
 async fn rebuild_views(

@@ -219,12 +219,15 @@ async fn log(stack: &Stack) -> Arc<dyn Journal> {
 /// Waits until nothing is left to be done, and the views show all of it. Gives every row of them.
 async fn settled(journal: &dyn Journal, views: &dyn ViewStore) -> Vec<String> {
     let settling = async {
+        let mut turns = tokio::time::interval(STILL);
         loop {
+            turns.tick().await;
             let head = journal.head().await.unwrap();
             let shown = views.checkpoint().await.unwrap().position;
             let rows = checks::rows(views).await;
             // Whatever was under way would have moved the log in the meantime.
-            tokio::time::sleep(STILL).await;
+            turns.reset();
+            turns.tick().await;
             if journal.head().await.unwrap() == head && u64::try_from(shown).unwrap() == head.get()
             {
                 return rows;

@@ -287,7 +287,9 @@ mod tests {
             return;
         };
         let validator = jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap();
-        for entry in fs::read_dir(Path::new(ROOT).join("samples/score")).unwrap() {
+        let folders =
+            ["samples/score", "domain/tests/score"].map(|folder| Path::new(ROOT).join(folder));
+        for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "yaml") {
                 for document in json_documents(&path) {

@@ -99,11 +99,13 @@ fn taking_everything_down() {
 
 #[test]
 fn every_sample_is_planned_and_then_settled() {
-    for file in
-        ["minimal.yaml", "guide.yaml", "score/everything.score.yaml", "score/sidecar.score.yaml"]
-    {
-        let mut world =
-            World::new(read(&[root().join("samples").join(file)], Some("sample")), "dev");
+    for file in [
+        "samples/minimal.yaml",
+        "samples/guide.yaml",
+        "domain/tests/score/everything.score.yaml",
+        "samples/score/sidecar.score.yaml",
+    ] {
+        let mut world = World::new(read(&[root().join(file)], Some("sample")), "dev");
         // What a platform team would have defined for this sample.
         let small = world.classes.get_mut(&"postgres_small".parse().unwrap()).unwrap();
         for param in ["extensions", "nested", "size"] {

@@ -72,13 +72,12 @@ async fn a_world_elsewhere_does_what_it_is_asked_and_is_the_same_after_it_was_aw
     let made = until(async || as_bucket(&world).perform(&target, create.clone()).await.ok()).await;
     assert_eq!(made, Performed::Finished);
     let told = async {
-        let again = Call::Update(Desired::new(serde_json::json!({ "region": "us" })));
+        let mut turns = tokio::time::interval(Duration::from_millis(50));
         loop {
             // What happened before somebody listened is not told: something has to happen again.
             tokio::select! {
                 told = changes.next() => return told.unwrap(),
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    as_bucket(&world).perform(&target, again.clone()).await.unwrap();
+                _ = turns.tick() => {
                     let heal = Happening::Heal;
                     world.happen(&target.tenant, &target.id, heal).await.unwrap();
                 }

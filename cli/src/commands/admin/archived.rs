@@ -15,8 +15,7 @@ use crate::serve;
 use crate::terminal::Terminal;
 
 pub(super) async fn backup(args: Backup, terminal: &Terminal) -> Outcome {
-    let data = logs::existing(args.data.data_dir)?;
-    let journal = serve::open_log(&data)?;
+    let (data, journal) = super::open(&args.log).await?;
     let settings = Settings::new(Some(signer(&data)?));
     let target = args.to.open()?;
     let progress =
@@ -43,8 +42,8 @@ pub(super) async fn restore(args: Restore, terminal: &Terminal) -> Outcome {
         Some(folder) => Some(serve::open_log(&logs::existing(Some(folder))?)?),
         None => None,
     };
-    let data = serve::data_folder(args.data.data_dir)?;
-    let journal: Arc<dyn Journal> = serve::open_log(&data)?;
+    let data = serve::data_folder(args.log.data.data_dir.clone())?;
+    let journal = super::at(&args.log).open_or_make(Some(data.clone())).await?;
     let source = copy::from_archive(Arc::clone(&target), tail).await;
     let copied = copy::copy(source.map_err(|error| explain(&error))?, &*journal).await;
     let copied = copied.map_err(|error| explain(&error))?;
@@ -55,7 +54,7 @@ pub(super) async fn restore(args: Restore, terminal: &Terminal) -> Outcome {
     };
     archive::verify(subject).await.map_err(|error| explain(&error))?;
     tell(&copied, terminal);
-    super::rebuild_views(None, &data, &journal, terminal).await
+    super::rebuild_views(args.views.views.as_deref(), &data, &journal, terminal).await
 }
 
 pub(super) async fn migrate(args: Migrate, terminal: &Terminal) -> Outcome {

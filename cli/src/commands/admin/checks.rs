@@ -10,7 +10,6 @@ use crate::archives::ArchiveAt;
 use crate::args::Verify;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs;
-use crate::serve;
 use crate::terminal::Terminal;
 
 pub(super) async fn verify(args: Verify, terminal: &Terminal) -> Outcome {
@@ -19,8 +18,8 @@ pub(super) async fn verify(args: Verify, terminal: &Terminal) -> Outcome {
     if args.archive_only {
         subject.key = key(args.key.as_deref(), None)?;
     } else {
-        let data = logs::existing(args.data.data_dir)?;
-        subject.journal = Some(serve::open_log(&data)?);
+        let (data, journal) = super::open(&args.log).await?;
+        subject.journal = Some(journal);
         subject.key = key(args.key.as_deref(), Some(&logs::key_files(&data).1))?;
     }
     subject.kept = args.kept.as_deref().map(kept).transpose()?;
