@@ -48,6 +48,74 @@ fn a_shop_is_delivered_past_one_machine_and_survives_every_kill() {
 }
 
 #[test]
+fn lost_views_and_a_lost_log_are_each_rebuilt_by_one_command() {
+    let (mut nats, postgres) = (synced(), Postgres::shared());
+    let views = |database: &str| format!("--views={}", postgres.url_of(database));
+    let folder = tempfile::tempdir().unwrap();
+    let archive = folder.path().join("archive");
+    let archived = format!("--archive={}", archive.display());
+    let first = views(&postgres.create_database());
+    let mut plane = plane(vec![journal(&nats), first, archived.clone()]);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    let deployments = plane.data_of(&["get", "deployments", "-o", "json"]);
+    let data = plane.data();
+    let data = format!("--data-dir={}", data.display());
+    assert!(plane.stop());
+
+    // The database is gone: another takes its place.
+    let second = views(&postgres.create_database());
+    let said = plane.data_of(&["admin", "rebuild", &journal(&nats), &second, &data]);
+    assert!(said.contains("the views are rebuilt from the log"), "{said}");
+
+    // The log is gone, and the database with it: other servers take their place.
+    nats = synced();
+    let third = views(&postgres.create_database());
+    let from = format!("--from={}", archive.display());
+    let said = plane.data_of(&["admin", "restore", &from, &journal(&nats), &third, &data]);
+    assert!(said.contains("the views are rebuilt from the log"), "{said}");
+    let said = plane.data_of(&["admin", "verify", &journal(&nats), &archived, &data]);
+    assert!(said.contains("the log is whole") && said.contains("byte for byte"), "{said}");
+    plane.settings = vec![journal(&nats), third, archived];
+    plane.start();
+    assert_eq!(plane.data_of(&["get", "deployments", "-o", "json"]), deployments);
+    plane.data_of(&["delete", "dev_web", "--wait"]);
+    assert!(plane.stop());
+}
+
+#[test]
+fn a_process_that_cannot_be_one_of_many_says_what_it_lacks() {
+    let plane = Plane::new(1);
+    let nats = ["--journal", "nats://127.0.0.1:1"];
+    let views = ["--views", "postgres://nobody@127.0.0.1:1/none"];
+    let cases: [(&[&str], &[&str]); 5] = [
+        (&["--role", "api"], &["belongs to one process", "--journal nats://"]),
+        (&["--role", "projector", nats[0], nats[1]], &["views", "--views postgres://"]),
+        (&["--role", "reconciler", nats[0], nats[1]], &["no world", "cairn sim serve"]),
+        (&["--role", "archiver", nats[0], nats[1]], &["archive", "--archive"]),
+        (
+            &[
+                "--role",
+                "api",
+                "--world",
+                "http://127.0.0.1:1",
+                nats[0],
+                nats[1],
+                views[0],
+                views[1],
+            ],
+            &["nobody has a token", "cairn admin token"],
+        ),
+    ];
+    for (arguments, words) in cases {
+        let refused = plane.cairn(&[&["serve"], arguments].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{arguments:?}");
+        assert!(said.contains("hint: "), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn the_documented_permissions_are_all_that_a_server_needs() {
     let passwords = "CAIRN_CORE_PASSWORD: secret\nCAIRN_WATCHER_PASSWORD: secret\n";
     let config = format!("{passwords}{}", include_str!("../../../docs/nats/permissions.conf"));
