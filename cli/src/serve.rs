@@ -32,7 +32,7 @@ pub(crate) use stores::views;
 pub(crate) use world::{WorldAt, make as make_world, serve as serve_world};
 
 /// The one tenant of an embedded Cairn.
-const TENANT: &str = "default";
+pub(crate) const TENANT: &str = "default";
 /// Who a token of `cairn up` speaks for.
 const OWNER: &str = "admin";
 

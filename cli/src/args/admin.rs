@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use domain::StreamId;
 
+use super::Output;
 use crate::archives::ArchiveAt;
 use crate::logs::LogAt;
 
@@ -12,6 +13,10 @@ use crate::logs::LogAt;
 pub(crate) enum Admin {
     /// Build the views anew from the log
     Rebuild(Rebuild),
+    /// List what the views do not show to its end, because they were told what this version did not understand
+    Quarantine(Quarantine),
+    /// Show again what is in quarantine, once this version understands it
+    Redrive(Redrive),
     /// Make a token for whoever may ask the servers of a data folder, and print it
     Token(Token),
     /// Check every seal of the log, every chain, and that an archive holds the same
@@ -55,6 +60,34 @@ pub(crate) struct Rebuild {
     pub(crate) log: LogOf,
     #[command(flatten)]
     pub(crate) views: ViewsOf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Quarantine {
+    #[command(flatten)]
+    pub(crate) log: LogOf,
+    #[command(flatten)]
+    pub(crate) views: ViewsOf,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Redrive {
+    /// The stream, such as ev.default.database.dev_shop_db
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "STREAM")]
+    pub(crate) stream: Option<StreamId>,
+    /// Every stream in quarantine
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) log: LogOf,
+    #[command(flatten)]
+    pub(crate) views: ViewsOf,
+    /// How to print it
+    #[arg(long, short, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]

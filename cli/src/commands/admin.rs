@@ -2,6 +2,7 @@
 
 mod archived;
 mod checks;
+mod quarantine;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) use archived::signer;
 pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
     match args {
         Admin::Rebuild(args) => rebuild(args, terminal).await,
+        Admin::Quarantine(args) => quarantine::list(&args, terminal).await,
+        Admin::Redrive(args) => quarantine::redrive(args, terminal).await,
         Admin::Token(args) => token(&args, terminal),
         Admin::Verify(args) => checks::verify(args, terminal).await,
         Admin::Backup(args) => archived::backup(args, terminal).await,

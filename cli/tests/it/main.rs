@@ -10,5 +10,6 @@ mod archive;
 mod bucket;
 mod kill;
 mod plane;
+mod quarantine;
 mod stores;
 mod transcript;

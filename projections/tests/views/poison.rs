@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use domain::commit::EventRecord;
 use domain::{StreamId, account};
-use futures::future::BoxFuture;
-use futures::stream::{BoxStream, StreamExt as _};
-use journal::{AppendError, Appended, Journal, JournalError, Loaded, Position, Recorded, Token};
+use journal::testing::Older;
+use journal::{Journal, Position};
 use projections::{RedriveError, Views};
 
 use crate::place::{Place, over_both};
@@ -119,66 +118,6 @@ fn a_hundred_kinds_of_poison_stop_only_their_own_streams(place: &Place) {
     });
 }
 
-/// A log that an older program reads: one type of event has a schema of the future.
-struct Older(Arc<dyn Journal>);
-
-impl Older {
-    fn seen(recorded: Recorded) -> Recorded {
-        let mut sealed = (*recorded.sealed).clone();
-        for event in &mut sealed.commit.events {
-            if event.event_type == "Removed" {
-                event.schema = 9;
-            }
-        }
-        Recorded { sealed: Arc::new(sealed), ..recorded }
-    }
-}
-
-impl Journal for Older {
-    fn load<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        after_version: u64,
-    ) -> BoxFuture<'a, Result<Loaded, JournalError>> {
-        Box::pin(async move {
-            let mut loaded = self.0.load(stream, after_version).await?;
-            loaded.commits = loaded.commits.into_iter().map(Self::seen).collect();
-            Ok(loaded)
-        })
-    }
-
-    fn append(
-        &self,
-        expected: Token,
-        sealed: Arc<domain::commit::Sealed>,
-    ) -> BoxFuture<'_, Result<Appended, AppendError>> {
-        self.0.append(expected, sealed)
-    }
-
-    fn follow(&self, after: Position) -> BoxStream<'static, Result<Recorded, JournalError>> {
-        self.0.follow(after).map(|recorded| recorded.map(Self::seen)).boxed()
-    }
-
-    fn find<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        commit_id: uuid::Uuid,
-    ) -> BoxFuture<'a, Result<Option<Recorded>, JournalError>> {
-        self.0.find(stream, commit_id)
-    }
-
-    fn head(&self) -> BoxFuture<'_, Result<Position, JournalError>> {
-        self.0.head()
-    }
-
-    fn check_token<'a>(
-        &'a self,
-        stream: &'a StreamId,
-    ) -> BoxFuture<'a, Result<Token, JournalError>> {
-        self.0.check_token(stream)
-    }
-}
-
 /// An account that comes, goes, and comes again.
 async fn comes_and_goes(world: &mut World) {
     register(world, 1).await;
@@ -189,7 +128,7 @@ async fn comes_and_goes(world: &mut World) {
 }
 
 async fn shown_by_an_older_program(world: &World, views: &Views) {
-    let older: Arc<dyn Journal> = Arc::new(Older(Arc::clone(&world.journal)));
+    let older: Arc<dyn Journal> = Arc::new(Older::new(Arc::clone(&world.journal), "Removed"));
     let head = world.journal.head().await.unwrap();
     let mut status = views.status();
     let reached = async move {
@@ -236,7 +175,7 @@ fn what_is_still_not_understood_stays_in_quarantine(place: &Place) {
         let views = place.open().await;
         shown_by_an_older_program(&world, &views).await;
         let before = place.dump().await;
-        let older: Arc<dyn Journal> = Arc::new(Older(Arc::clone(&world.journal)));
+        let older: Arc<dyn Journal> = Arc::new(Older::new(Arc::clone(&world.journal), "Removed"));
         let a = stream(account::KIND, "a");
         let error = projections::redrive(&older, &views, &a).await.unwrap_err();
         assert!(matches!(&error, RedriveError::StillPoisoned { position, reason, .. }
