@@ -94,7 +94,7 @@ fn commits(piece: &shelf::Piece) -> Vec<Result<Recorded, ArchiveError>> {
     let open = |(outline, bytes): (&crate::outline::Outline, &[u8])| {
         let position = outline.position;
         let sealed = Sealed::open(bytes.into()).map_err(|broken| {
-            ArchiveError::damaged(Place::InArchive(position, None), Finding::Seal(broken))
+            ArchiveError::damaged(Place::InArchive(position, None), broken.into())
         })?;
         Ok(Recorded { position, sealed: Arc::new(sealed) })
     };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use domain::StreamId;
 use domain::commit::{BrokenCommit, Hash};
-use journal::{AppendError, JournalError, Position};
+use journal::{AppendError, Breakage, JournalError, Position};
 
 use crate::key::KeyError;
 use crate::target::Unavailable;
@@ -145,25 +145,9 @@ impl fmt::Display for Place {
 /// How something differs from what was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Finding {
-    /// The bytes of a commit are not what was sealed.
-    #[error("the seal is broken")]
-    Seal(#[from] BrokenCommit),
-    /// A commit before it in the stream was replaced or is missing.
-    #[error("its previous commit's hash is {actual}, not {stated} as it states")]
-    Chain {
-        /// What the commit says.
-        stated: Hash,
-        /// What is there.
-        actual: Hash,
-    },
-    /// Events of the stream are missing or doubled.
-    #[error("it begins at version {found} of its stream, not at {expected}")]
-    Version {
-        /// What the stream needs next.
-        expected: u64,
-        /// What the commit says.
-        found: u64,
-    },
+    /// A commit is not what was sealed, or does not continue its stream: as in a log.
+    #[error(transparent)]
+    Commit(#[from] Breakage),
     /// Commits are missing, doubled or in another order.
     #[error("position {found} is where {expected} should be")]
     Order {
@@ -250,4 +234,10 @@ pub enum Finding {
     /// A commit of another stream.
     #[error("it is of another stream than {0}")]
     Stream(StreamId),
+}
+
+impl From<BrokenCommit> for Finding {
+    fn from(broken: BrokenCommit) -> Self {
+        Self::Commit(broken.into())
+    }
 }

@@ -124,8 +124,7 @@ impl Commits {
             let in_bundle = |finding| ArchiveError::damaged(Place::Bundle, finding);
             let (position, bytes) = lines.commit().map_err(in_bundle)?;
             let here = |finding| ArchiveError::damaged(Place::InBundle(position), finding);
-            let outline =
-                Outline::of(position, bytes).map_err(|broken| here(Finding::Seal(broken)))?;
+            let outline = Outline::of(position, bytes).map_err(|broken| here(broken.into()))?;
             let in_place = match &wanted {
                 None => position == next,
                 Some(_) => position >= next && position <= header.to,
@@ -138,7 +137,7 @@ impl Commits {
             {
                 return Err(here(Finding::Stream((*stream).clone())));
             }
-            commits.chains.extend_from_anywhere(&outline).map_err(here)?;
+            commits.chains.extend_from_anywhere(&outline).map_err(|broken| here(broken.into()))?;
             commits.leaves.push((position.get() - 1, leaf(&outline.hash)));
             commits.events += outline.events;
             next = Position::new(position.get() + 1);

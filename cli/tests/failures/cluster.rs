@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use journal::Journal;
 use journal::jetstream::{JetStreamJournal, Options};
 use projections::{PostgresViews, ViewStore};
-use servers::Signal;
 use servers::nats::Nats;
 use servers::stack::{self, Replica, Stack};
 
@@ -116,12 +115,12 @@ async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
     match failure {
         Failure::HalfKilled => {
             let half: Vec<_> = stack.replicas.iter().step_by(REPLICAS).collect();
-            half.iter().for_each(|replica| replica.process.kill());
+            half.iter().for_each(|replica| replica.process.kill9());
             load.acknowledged_more(3).await;
             half.iter().for_each(|replica| replica.start());
         }
         Failure::AllKilled => {
-            stack.replicas.iter().for_each(|replica| replica.process.kill());
+            stack.replicas.iter().for_each(|replica| replica.process.kill9());
             load.retried_more(4).await;
             stack.replicas.iter().for_each(Replica::start);
         }
@@ -151,7 +150,7 @@ async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
             stack.nats.heal(leader);
         }
         Failure::LogLost => {
-            servers.iter().for_each(Nats::kill9);
+            servers.iter().for_each(|server| server.kill9());
             load.retried_more(4).await;
             servers.iter().for_each(Nats::revive);
             stack.nats.wait_ready();
@@ -163,7 +162,7 @@ async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
         }
         Failure::Rolled => rolled(stack, load).await,
         Failure::WorldKilled => {
-            stack.world.kill();
+            stack.world.kill9();
             load.acknowledged_more(3).await;
             stack.world.start();
         }
@@ -173,12 +172,12 @@ async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
 /// Freezes some for longer than a lease, while the others work.
 async fn frozen(some: impl Iterator<Item = &Replica>, load: &Load) {
     let some: Vec<&Replica> = some.collect();
-    some.iter().for_each(|replica| replica.process.signal_all(Signal::STOP));
+    some.iter().for_each(|replica| replica.process.sigstop());
     let begun = Instant::now();
     while begun.elapsed() < FROZEN {
         load.acknowledged_more(1).await;
     }
-    some.iter().for_each(|replica| replica.process.signal_all(Signal::CONT));
+    some.iter().for_each(|replica| replica.process.sigcont());
 }
 
 /// No client may notice more than that it has to ask again.

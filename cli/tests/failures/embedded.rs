@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use servers::disk::SmallDisk;
 use servers::proxy::Proxy;
-use servers::{Place, Port, Process, Signal, http, until};
+use servers::{Place, Port, Process, http, until};
 
 /// How much faster than life the world is: a deployment takes some tenths of a second.
 const SPEED: &str = "2000";
@@ -84,19 +84,19 @@ impl Embedded {
     }
 
     pub(crate) fn kill9(&self) {
-        self.process.kill();
+        self.process.kill9();
     }
 
     pub(crate) fn terminate(&self) {
-        self.process.stop(Signal::TERM);
+        self.process.stop();
     }
 
     pub(crate) fn freeze(&self) {
-        self.process.signal_all(Signal::STOP);
+        self.process.sigstop();
     }
 
     pub(crate) fn thaw(&self) {
-        self.process.signal_all(Signal::CONT);
+        self.process.sigcont();
     }
 
     /// Where clients connect, through the network that may be bad.

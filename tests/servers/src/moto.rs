@@ -3,6 +3,7 @@
 //! Run with moto 5.2.5, which honours `If-None-Match: *` on a put as S3 does.
 
 use std::net::{Ipv4Addr, TcpStream};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -95,12 +96,6 @@ impl Moto {
         self.place.join(&format!("{TLS}.crt"))
     }
 
-    /// Its process.
-    #[must_use]
-    pub const fn process(&self) -> &Process {
-        &self.process
-    }
-
     /// Makes an empty bucket with a name of its own, and gives the name.
     #[must_use]
     pub fn create_bucket(&self) -> String {
@@ -141,6 +136,15 @@ impl Moto {
         let said = String::from_utf8_lossy(&answer);
         assert!((200..300).contains(&status), "{method} {path}: {status} {said}");
         answer
+    }
+}
+
+impl Deref for Moto {
+    type Target = Process;
+
+    /// What is done to a process is done to the server. What it was given ends with it.
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 

@@ -2,10 +2,10 @@
 
 mod cluster;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::process::Process;
@@ -131,22 +131,6 @@ impl Nats {
         &self.store
     }
 
-    /// Whether its process runs, frozen or not.
-    #[must_use]
-    pub fn runs(&self) -> bool {
-        self.process.runs()
-    }
-
-    /// Kills it at once. Its files stay.
-    pub fn kill9(&self) {
-        self.process.kill();
-    }
-
-    /// Asks it to end well. Its files stay.
-    pub fn stop(&self) {
-        self.process.stop(Signal::TERM);
-    }
-
     /// Ends it if it runs, starts it on the same files and ports, and returns when it is ready.
     pub fn restart(&self) {
         self.kill9();
@@ -165,20 +149,13 @@ impl Nats {
         self.kill9();
         self.process.start();
     }
+}
 
-    /// Freezes it, as a machine does that swaps, or a hypervisor that moves it.
-    pub fn sigstop(&self) {
-        self.process.signal_all(Signal::STOP);
-    }
+impl Deref for Nats {
+    type Target = Process;
 
-    /// Lets it go on.
-    pub fn sigcont(&self) {
-        self.process.signal_all(Signal::CONT);
-    }
-
-    /// What it wrote, in all its lives.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.process.log()
+    /// What is done to a process is done to the server: killed, frozen, stopped, its log read.
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }

@@ -2,6 +2,7 @@
 
 mod wire;
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -83,7 +84,9 @@ impl Postgres {
         arguments.extend(settings.iter().flat_map(|setting| ["-c", setting.as_str()]));
         let program = std::fs::canonicalize(installed("postgres/bin/postgres"));
         let program = program.expect("a program behind the link: run `make servers`");
-        let process = Process::new(&program, &arguments, user, &place.join("postgres.log"));
+        let process = Process::new(&program, &arguments, user, &place.join("postgres.log"))
+            // Without waiting for its clients.
+            .stopped_by(Signal::INT);
         Self { process, port, folder, databases: AtomicU64::new(0), _place: place }
     }
 
@@ -151,42 +154,19 @@ impl Postgres {
         wire::query(self.port(), NAME, database, sql)
     }
 
-    /// Whether its process runs, frozen or not.
-    #[must_use]
-    pub fn runs(&self) -> bool {
-        self.process.runs()
-    }
-
-    /// Kills it at once with all its backends. Its files stay.
-    pub fn kill9(&self) {
-        self.process.kill();
-    }
-
-    /// Asks it to end without waiting for its clients. Its files stay.
-    pub fn stop(&self) {
-        self.process.stop(Signal::INT);
-    }
-
     /// Ends it if it runs, starts it on the same files and port, and returns when it answers.
     pub fn restart(&self) {
         self.kill9();
         self.start_again();
     }
+}
 
-    /// Freezes it with all its backends.
-    pub fn sigstop(&self) {
-        self.process.signal_all(Signal::STOP);
-    }
+impl Deref for Postgres {
+    type Target = Process;
 
-    /// Lets it go on.
-    pub fn sigcont(&self) {
-        self.process.signal_all(Signal::CONT);
-    }
-
-    /// What it wrote, in all its lives.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.process.log()
+    /// What is done to a process is done to the server with all its backends: killed, frozen, stopped, its log read.
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Process {
     environment: Option<Vec<(String, OsString)>>,
     /// Who runs it; none: whoever runs this program.
     user: Option<String>,
+    /// What asks it to end well.
+    stopped_by: Signal,
     log: PathBuf,
     running: Mutex<Option<Child>>,
 }
@@ -36,6 +38,7 @@ impl Process {
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: None,
             user: user.map(str::to_owned),
+            stopped_by: Signal::TERM,
             log: log.to_owned(),
             running: Mutex::new(None),
         }
@@ -47,6 +50,13 @@ impl Process {
         let path = ("PATH".to_owned(), std::env::var_os("PATH").unwrap_or_default());
         let given = variables.iter().map(|(name, value)| ((*name).to_owned(), value.into()));
         self.environment = Some(given.chain([path]).collect());
+        self
+    }
+
+    /// Says what asks it to end well, where that is not SIGTERM.
+    #[must_use]
+    pub const fn stopped_by(mut self, signal: Signal) -> Self {
+        self.stopped_by = signal;
         self
     }
 
@@ -77,8 +87,17 @@ impl Process {
         running.is_some()
     }
 
-    /// Sends a signal to the process and to all that it started.
-    pub fn signal_all(&self, signal: Signal) {
+    /// Freezes it with all that it started, as a machine does that swaps, or a hypervisor that moves it.
+    pub fn sigstop(&self) {
+        self.signal_all(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn sigcont(&self) {
+        self.signal_all(Signal::CONT);
+    }
+
+    fn signal_all(&self, signal: Signal) {
         if let Some(child) = self.running().as_ref() {
             for pid in family(child.id()) {
                 send(pid, signal);
@@ -86,8 +105,8 @@ impl Process {
         }
     }
 
-    /// Ends it as a power cut would, with all that it started; returns when they are gone.
-    pub fn kill(&self) {
+    /// Ends it as a power cut would, with all that it started; returns when they are gone. Its files stay.
+    pub fn kill9(&self) {
         let Some(mut child) = self.running().take() else { return };
         // Frozen first: it starts nothing more while its children are looked up.
         send(child.id(), Signal::STOP);
@@ -99,11 +118,11 @@ impl Process {
         until("killed processes to be gone", || all.iter().all(|pid| is_gone(*pid)).then_some(()));
     }
 
-    /// Asks it to end, and waits until it has.
-    pub fn stop(&self, signal: Signal) {
+    /// Asks it to end well, and waits until it has. Its files stay.
+    pub fn stop(&self) {
         let Some(mut child) = self.running().take() else { return };
         send(child.id(), Signal::CONT);
-        send(child.id(), signal);
+        send(child.id(), self.stopped_by);
         until("a server to end", || match child.try_wait() {
             Ok(Some(_)) => Some(()),
             Ok(None) | Err(_) => None,
@@ -132,7 +151,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        self.kill9();
     }
 }
 

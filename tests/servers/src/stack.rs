@@ -4,8 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::process::Signal;
-
 use crate::nats::{self, Cluster};
 use crate::postgres::{self, Postgres};
 use crate::process::Process;
@@ -66,7 +64,7 @@ impl Replica {
 
     /// Asks it to end, and waits until it has.
     pub fn stop(&self) {
-        self.process.stop(Signal::TERM);
+        self.process.stop();
     }
 }
 
