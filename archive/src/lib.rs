@@ -18,6 +18,7 @@ mod error;
 mod key;
 mod manifest;
 pub mod merkle;
+pub mod mirror;
 mod outline;
 mod segment;
 mod shelf;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use admin::{
-    Admin, Audit, Backup, Export, Key, LogOf, Migrate, Prove, Quarantine, Rebuild, Redrive,
+    Admin, Audit, Backup, Export, Key, LogOf, Migrate, Mirror, Prove, Quarantine, Rebuild, Redrive,
     Restore, Token, Verify, ViewsOf,
 };
 pub(crate) use serve::{Nature, Role, Serve, SimServe, Stores, Up};

@@ -8,7 +8,7 @@
 //!     ▼ place
 //!  load, find ◀── leader: the stream    follow ◀── a subscription to `$all` from a place on
 //! ```
-//! Positions count the log's commits in the order of `$all`; why, and what was rejected: `docs/adr/0013`. What it
+//! Positions count the log's commits in the order of `$all`; why, and what was rejected: `docs/adr/0014`. What it
 //! needs and what it does not do: `docs/eventstore.md`.
 //!
 //! The client is compiled in with the cargo feature `eventstore`; without it [`open`] says so.

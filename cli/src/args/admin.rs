@@ -27,6 +27,8 @@ pub(crate) enum Admin {
     Restore(Restore),
     /// Move to another log: the same commits at the same positions
     Migrate(Migrate),
+    /// Copy the log to EventStoreDB: the same commits in the same order, compared with what is there
+    Mirror(Mirror),
 }
 
 #[derive(Debug, Args)]
@@ -147,6 +149,21 @@ pub(crate) struct Migrate {
     /// The new log, empty or begun by an earlier try
     #[arg(long, value_name = "LOG")]
     pub(crate) to: LogAt,
+    #[command(flatten)]
+    pub(crate) data: DataDir,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mirror {
+    /// The log: sqlite (that of the data folder), sqlite:FOLDER or nats://HOST:4222
+    #[arg(long, default_value = "sqlite", value_name = "LOG")]
+    pub(crate) from: LogAt,
+    /// The copy: esdb://HOST:2113?log=NAME, begun by an earlier run or not there yet
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: journal::eventstore::Options,
+    /// Go on with what is appended to the log, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) data: DataDir,
 }

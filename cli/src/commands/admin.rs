@@ -2,6 +2,7 @@
 
 mod archived;
 mod checks;
+mod mirror;
 mod quarantine;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(super) async fn run(args: Admin, terminal: &Terminal) -> Outcome {
         Admin::Backup(args) => archived::backup(args, terminal).await,
         Admin::Restore(args) => archived::restore(args, terminal).await,
         Admin::Migrate(args) => archived::migrate(args, terminal).await,
+        Admin::Mirror(args) => mirror::mirror(args, terminal).await,
     }
 }
 

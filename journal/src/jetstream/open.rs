@@ -126,6 +126,8 @@ async fn connect(
     options: &Options,
     lost: watch::Sender<u64>,
 ) -> Result<async_nats::Client, OpenError> {
+    #[cfg(feature = "eventstore")]
+    choose_tls();
     let failed = |reason: String| OpenError::Connect { servers: shown(&options.servers), reason };
     let addresses: Result<Vec<ServerAddr>, _> = options.servers.iter().map(|s| s.parse()).collect();
     let addresses = addresses.map_err(|error| failed(describe(&error)))?;
@@ -161,6 +163,17 @@ async fn connect(
         connecting = connecting.credentials(&text).map_err(|error| unusable(error.to_string()))?;
     }
     connecting.connect(addresses).await.map_err(|error| failed(describe(&error)))
+}
+
+/// The client of EventStoreDB links a second TLS library, and rustls does not choose between two. That client chooses
+/// its own, and ends the process's task where another was chosen before: a process that uses both opens it first.
+#[cfg(feature = "eventstore")]
+fn choose_tls() {
+    use async_nats::rustls::crypto::{CryptoProvider, ring};
+    if CryptoProvider::get_default().is_none() {
+        // Another thread may have chosen meanwhile: then that is the choice.
+        let _ = ring::default_provider().install_default();
+    }
 }
 
 /// Addresses without passwords.
