@@ -17,4 +17,5 @@ pub use http::{BODY_BYTES_MAX, ServeError, probes, router, serve};
 pub use plane::{Durability, Plane, Probed, Simulate, SimulateError, Stopped, WorldFault};
 
 pub use axum::Router;
+pub use axum::body::Body;
 pub use schema::sdl;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use rusqlite::{Connection, OpenFlags, params};
 use serde_json::{Value, json};
 
+use crate::questions;
 use crate::report::{Report, thousands};
 use crate::server::Server;
 
@@ -63,7 +63,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         "< 5 %",
         settled < 5.0,
     );
-    questions(report, &server, applications, QUESTIONS / scale).await
+    questions::measure(report, server, applications, QUESTIONS / scale).await
 }
 
 /// Makes the environment `dev` large enough: the shipped one is a single small cluster.
@@ -132,69 +132,7 @@ async fn ready(server: &Server, applications: u64) -> anyhow::Result<()> {
     }
 }
 
-/// By id, and a list of 50: over HTTP with 16 connections, against the same rows by SQL on the same file.
-async fn questions(
-    report: &mut Report,
-    server: &Arc<Server>,
-    applications: u64,
-    asked: u64,
-) -> anyhow::Result<()> {
-    let by_id =
-        "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
-    let id = |number: u64| format!("workload/dev_app-{}_app-{0}", number % applications);
-    let first = rate(server, by_id, asked, |number| json!({ "id": id(number) })).await?;
-    let list = "query($p: String!) { resources(first: 50, filter: {kinds: [\"workload\"], namePrefix: $p}) \
-                { nodes { id phase ready since generation class } } }";
-    let fifty = rate(server, list, asked / 10, |_| json!({ "p": "dev_app" })).await?;
-    let views = Connection::open_with_flags(server.views(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut select = views.prepare(
-        "SELECT * FROM versions WHERE stream = $1 AND to_position = 9223372036854775807",
-    )?;
-    let start = Instant::now();
-    for number in 0..asked {
-        let name = id(number).replace('/', ".");
-        let doc: String =
-            select.query_row(params![format!("ev.default.{name}")], |row| row.get("doc"))?;
-        std::hint::black_box(doc);
-    }
-    let raw_first = to_f64(asked) / start.elapsed().as_secs_f64();
-    let mut select = views.prepare(
-        "SELECT * FROM versions WHERE tenant = 'default' AND resource = 1 AND to_position = 9223372036854775807 \
-         AND stream >= 'ev.default.workload.dev_app' AND kind = 'workload' ORDER BY stream LIMIT 50",
-    )?;
-    let start = Instant::now();
-    for _ in 0..asked / 10 {
-        let docs = select
-            .query_map([], |row| row.get::<_, String>("doc"))?
-            .collect::<Result<Vec<_>, _>>()?;
-        std::hint::black_box(docs);
-    }
-    let raw_fifty = to_f64(asked / 10) / start.elapsed().as_secs_f64();
-    report.ratio("GraphQL by id over HTTP, 16 connections", "/s", first, raw_first, 0.30);
-    report.ratio("GraphQL list of 50 over HTTP, 16 connections", "/s", fifty, raw_fifty, 0.30);
-    Ok(())
-}
-
-async fn rate(
-    server: &Arc<Server>,
-    query: &'static str,
-    asked: u64,
-    variables: impl Fn(u64) -> Value,
-) -> anyhow::Result<f64> {
-    let start = Instant::now();
-    futures::stream::iter((0..asked).map(variables))
-        .map(|variables| {
-            let server = Arc::clone(server);
-            tokio::spawn(async move { server.ask(query, variables).await.map(drop) })
-        })
-        .buffer_unordered(16)
-        .map_err(anyhow::Error::from)
-        .try_for_each(std::future::ready)
-        .await?;
-    Ok(to_f64(asked) / start.elapsed().as_secs_f64())
-}
-
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-const fn to_f64(number: u64) -> f64 {
+pub(crate) const fn to_f64(number: u64) -> f64 {
     number as f64
 }

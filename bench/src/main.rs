@@ -8,6 +8,7 @@ mod fleet;
 mod jetstream;
 mod load;
 mod postgres;
+mod questions;
 mod reconciles;
 mod replay;
 mod report;

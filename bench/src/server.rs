@@ -1,6 +1,6 @@
 //! A real `cairn up`, as a user starts it, and its figures from `/proc`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(crate) struct Server {
     token: String,
     pub(crate) data: PathBuf,
     http: reqwest::Client,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -60,7 +60,7 @@ impl Server {
         };
         let (url, token) = (text("server"), text("token"));
         let http = reqwest::Client::builder().pool_max_idle_per_host(64).build()?;
-        let server = Self { child, url, token, data, http, _directory: directory };
+        let server = Self { child, url, token, data, http, directory };
         server.ask("{ serverInfo { version } }", json!({})).await?;
         Ok(server)
     }
@@ -75,12 +75,10 @@ impl Server {
         Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
-    /// The views' file.
-    pub(crate) fn views(&self) -> PathBuf {
-        let folder = self.data.join("views");
-        let files = std::fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
-        let database = |path: &Path| path.extension().is_some_and(|extension| extension == "db");
-        files.map(|entry| entry.path()).find(|path| database(path)).unwrap_or(folder)
+    /// Ends it, and gives the folder of its data, which is removed with the guard.
+    pub(crate) async fn end(mut self) -> anyhow::Result<(PathBuf, tempfile::TempDir)> {
+        self.child.kill().await?;
+        Ok((self.data, self.directory))
     }
 
     /// Resident memory in MiB: now, and the most there ever was.

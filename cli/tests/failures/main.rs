@@ -1,6 +1,8 @@
 //! Real processes under load, with everything that can happen to them: after each failure nothing that was
 //! acknowledged is lost, nothing outside is doubled, the views say what the log says, and work goes on soon.
 //!
+//! How soon work goes on is told, and not asserted: it depends on who else has the processor. 5 s are the goal.
+//!
 //! `CAIRN_ROUNDS` says how many failures there are in all, a third of them past one machine; `make soak` asks for a
 //! thousand.
 #![allow(
@@ -25,7 +27,7 @@ const ROUNDS: usize = 60;
 /// One of so many failures happens past one machine: each takes a while.
 const CLUSTER_PART: usize = 3;
 
-/// Each measures how soon work goes on: not while the other has the processor.
+/// One at a time: each measures how soon work goes on.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// How many failures are asked for: in one process, and past one machine.

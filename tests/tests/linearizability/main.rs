@@ -10,6 +10,7 @@
 )]
 
 mod generated;
+mod jetstream;
 mod journals;
 #[path = "../convergence/rng.rs"]
 mod rng;

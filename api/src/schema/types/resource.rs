@@ -36,8 +36,6 @@ pub(crate) struct Resource {
     generation: Option<u64>,
     /// The generation last seen ready; 0 for never.
     ready_generation: Option<u64>,
-    /// What is wanted. References to secrets, never their values.
-    spec: Option<Json<Value>>,
     /// The class it was made from, `<type>_<class>`.
     class: Option<String>,
     /// The version of that class.
@@ -48,8 +46,6 @@ pub(crate) struct Resource {
     lifetime: Option<LifetimeName>,
     /// The provider's name for it.
     external: Option<String>,
-    /// What it published.
-    outputs: Vec<Output>,
     /// The last action on it.
     action: Option<Action>,
     /// How the world differs though Cairn was done.
@@ -69,6 +65,9 @@ pub(crate) struct Resource {
     as_of: Option<AsOf>,
     #[graphql(skip)]
     stream: domain::StreamId,
+    /// What is costly to show is shown only to those who ask.
+    #[graphql(skip)]
+    life: Box<Life>,
 }
 
 /// Why a resource exists, and so when it goes.
@@ -141,6 +140,18 @@ pub(crate) struct Edge {
 
 #[ComplexObject]
 impl Resource {
+    /// What is wanted. References to secrets, never their values.
+    async fn spec(&self) -> Option<Json<Value>> {
+        let grave = if let Life::Gone(grave) = &*self.life { Some(grave) } else { None };
+        let spec = self.life.body().map(|body| &body.spec).or(grave.map(|grave| &grave.spec));
+        spec.map(|spec| Json(spec.to_value()))
+    }
+
+    /// What it published.
+    async fn outputs(&self) -> Vec<Output> {
+        self.life.body().map(outputs).unwrap_or_default()
+    }
+
     /// What it needs.
     #[graphql(complexity = "5 + child_complexity")]
     async fn needs(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<Vec<Edge>>> {
@@ -203,7 +214,6 @@ impl Resource {
         let body = life.body();
         let grave = if let Life::Gone(grave) = &*life { Some(grave) } else { None };
         let since = body.map(|body| body.readiness.since).or(grave.map(|grave| grave.at));
-        let spec = body.map(|body| &body.spec).or(grave.map(|grave| &grave.spec));
         let lifetime = body.map(|body| &body.lifetime).or(grave.map(|grave| &grave.lifetime));
         let class = body.and_then(|body| body.class.as_ref());
         Ok(Self {
@@ -218,13 +228,11 @@ impl Resource {
             blocker: body.and_then(|body| body.blocker.as_ref()).map(Blocker::of),
             generation: body.map(|body| body.generation),
             ready_generation: body.map(|body| body.readiness.generation),
-            spec: spec.map(|spec| Json(spec.to_value())),
             class: class.map(|class| class.name.to_string()),
             class_version: class.map(|class| class.version),
             deployment: row.deployment,
             lifetime: lifetime.map(LifetimeName::of),
             external: body.and_then(|body| body.external.clone()),
-            outputs: body.map(outputs).unwrap_or_default(),
             action: body.and_then(|body| body.action.as_ref()).map(Action::of),
             drift: body.and_then(|body| body.drift.as_ref()).map(Drift::of),
             paused: body.is_some_and(|body| body.paused),
@@ -234,6 +242,7 @@ impl Resource {
             position: Position(row.position),
             as_of,
             stream: row.stream,
+            life,
         })
     }
 

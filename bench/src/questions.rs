@@ -1,0 +1,153 @@
+//! Questions to the API about a full server, against the same rows by SQL from the same file.
+//!
+//! Twice: through HTTP, where the client's share of the processor counts too, and through the same router without a
+//! network, as the SQL is asked.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use api::{Body, Durability, Plane, Probed, Router, Token, Tokens};
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::Request;
+use journal::Executor;
+use journal::sqlite::SqliteJournal;
+use projections::Views;
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::fleet::to_f64;
+use crate::report::Report;
+use crate::server::Server;
+
+/// Connections over HTTP.
+const CONNECTIONS: usize = 16;
+const BY_ID: &str =
+    "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
+const FIFTY: &str = "query($p: String!) { resources(first: 50, filter: {kinds: [\"workload\"], namePrefix: $p}) \
+                     { nodes { id phase ready since generation class } } }";
+
+fn id(number: u64, applications: u64) -> String {
+    format!("workload/dev_app-{}_app-{0}", number % applications)
+}
+
+/// By id, and a list of 50.
+pub(crate) async fn measure(
+    report: &mut Report,
+    server: Arc<Server>,
+    applications: u64,
+    asked: u64,
+) -> anyhow::Result<()> {
+    let one = |number: u64| json!({ "id": id(number, applications) });
+    let prefix = |_: u64| json!({ "p": "dev_app" });
+    let http_one = over_http(&server, BY_ID, asked, one).await?;
+    let http_fifty = over_http(&server, FIFTY, asked / 10, prefix).await?;
+    let server = Arc::into_inner(server).ok_or_else(|| anyhow::anyhow!("somebody still asks"))?;
+    let (data, _folder) = server.end().await?;
+    let (router, token) = router(&data).await?;
+    let here_one = here(&router, &token, BY_ID, asked, one).await?;
+    let here_fifty = here(&router, &token, FIFTY, asked / 10, prefix).await?;
+    let (raw_one, raw_fifty) = raw(&data.join("views"), applications, asked)?;
+    report.ratio("GraphQL by id in process", "/s", here_one, raw_one, 0.30);
+    report.ratio("GraphQL list of 50 in process", "/s", here_fifty, raw_fifty, 0.30);
+    let shown = |rate: f64| format!("{rate:.0} /s");
+    report.figure("GraphQL by id over HTTP, client included", shown(http_one), "", true);
+    report.figure("GraphQL list of 50 over HTTP, client included", shown(http_fifty), "", true);
+    Ok(())
+}
+
+async fn over_http(
+    server: &Arc<Server>,
+    query: &'static str,
+    asked: u64,
+    variables: impl Fn(u64) -> Value,
+) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    futures::stream::iter((0..asked).map(variables))
+        .map(|variables| {
+            let server = Arc::clone(server);
+            tokio::spawn(async move { server.ask(query, variables).await.map(drop) })
+        })
+        .buffer_unordered(CONNECTIONS)
+        .map_err(anyhow::Error::from)
+        .try_for_each(std::future::ready)
+        .await?;
+    Ok(to_f64(asked) / start.elapsed().as_secs_f64())
+}
+
+/// The API on the data of a server that has ended.
+async fn router(data: &Path) -> anyhow::Result<(Router, Token)> {
+    let executor = Executor::new(Arc::new(SqliteJournal::open(&data.join("log"))?));
+    let views = Views::open_sqlite(&data.join("views")).await?;
+    let (mut tokens, token) = (Tokens::default(), Token::generate());
+    tokens.accept(&token, "bench")?;
+    let probed = Probed {
+        executor,
+        views: Some(views.clone()),
+        durability: Durability::PowerLoss,
+        tokens: Arc::new(tokens),
+        numbers: Arc::new(String::new),
+        stopped: watch::Sender::default().subscribe(),
+        closing: watch::Sender::new(false).subscribe(),
+    };
+    Ok((api::router(Plane::over(probed, views, "default".parse()?, None)), token))
+}
+
+/// One after the other, as the SQL is asked.
+async fn here(
+    router: &Router,
+    token: &Token,
+    query: &str,
+    asked: u64,
+    variables: impl Fn(u64) -> Value,
+) -> anyhow::Result<f64> {
+    let requests: Vec<Request<Body>> = (0..asked)
+        .map(|number| {
+            let body = json!({ "query": query, "variables": variables(number) }).to_string();
+            let request = Request::post("/graphql")
+                .header("content-type", "application/json")
+                .header("authorization", format!("Bearer {}", token.reveal()));
+            request.body(body.into())
+        })
+        .collect::<Result<_, _>>()?;
+    let start = Instant::now();
+    for request in requests {
+        let response = router.clone().oneshot(request).await?;
+        anyhow::ensure!(response.status().is_success(), "{}", response.status());
+        std::hint::black_box(response);
+    }
+    Ok(to_f64(asked) / start.elapsed().as_secs_f64())
+}
+
+/// The same rows, without anything on top.
+fn raw(folder: &Path, applications: u64, asked: u64) -> anyhow::Result<(f64, f64)> {
+    let files = std::fs::read_dir(folder)?.filter_map(Result::ok).map(|entry| entry.path());
+    let mut databases = files.filter(|path| path.extension().is_some_and(|it| it == "db"));
+    let file = databases.next().ok_or_else(|| anyhow::anyhow!("there are no views"))?;
+    let views = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut select = views.prepare(
+        "SELECT * FROM versions WHERE stream = $1 AND to_position = 9223372036854775807",
+    )?;
+    let start = Instant::now();
+    for number in 0..asked {
+        let stream = format!("ev.default.{}", id(number, applications).replace('/', "."));
+        let doc: String = select.query_row(params![stream], |row| row.get("doc"))?;
+        std::hint::black_box(doc);
+    }
+    let one = to_f64(asked) / start.elapsed().as_secs_f64();
+    let mut select = views.prepare(
+        "SELECT * FROM versions WHERE tenant = 'default' AND resource = 1 AND to_position = 9223372036854775807 \
+         AND stream >= 'ev.default.workload.dev_app' AND kind = 'workload' ORDER BY stream LIMIT 50",
+    )?;
+    let start = Instant::now();
+    for _ in 0..asked / 10 {
+        let docs = select
+            .query_map([], |row| row.get::<_, String>("doc"))?
+            .collect::<Result<Vec<_>, _>>()?;
+        anyhow::ensure!(docs.len() == 50, "{} rows", docs.len());
+        std::hint::black_box(docs);
+    }
+    Ok((one, to_f64(asked / 10) / start.elapsed().as_secs_f64()))
+}
