@@ -9,6 +9,7 @@
 mod archive;
 mod bucket;
 mod kill;
+mod mirror;
 mod plane;
 mod quarantine;
 mod stores;
