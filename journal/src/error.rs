@@ -114,6 +114,19 @@ pub enum AppendError {
     Damaged(#[source] Box<JournalError>),
 }
 
+impl AppendError {
+    /// The stream could not be read before anything was sent.
+    pub(crate) fn unread(error: JournalError) -> Self {
+        match error {
+            JournalError::Unavailable { reason } => Self::Unavailable { reason },
+            JournalError::Closed => Self::Unavailable { reason: error.to_string() },
+            JournalError::Damaged { .. } | JournalError::Behind { .. } => {
+                Self::Damaged(Box::new(error))
+            }
+        }
+    }
+}
+
 /// The state of an aggregate cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {

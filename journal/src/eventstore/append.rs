@@ -170,15 +170,9 @@ fn continued(append: &Append<'_>, tip: &Tip, commits: u64) -> Judged {
 impl Append<'_> {
     /// The stream could not be read.
     fn unreadable(&self, error: JournalError) -> AppendError {
-        match (&self.doubt, error) {
-            (Some(_), error) => AppendError::Unknown { reason: error.to_string() },
-            (None, JournalError::Unavailable { reason }) => AppendError::Unavailable { reason },
-            (None, error @ JournalError::Closed) => {
-                AppendError::Unavailable { reason: error.to_string() }
-            }
-            (None, error @ (JournalError::Damaged { .. } | JournalError::Behind { .. })) => {
-                AppendError::Damaged(Box::new(error))
-            }
+        match &self.doubt {
+            Some(_) => AppendError::Unknown { reason: error.to_string() },
+            None => AppendError::unread(error),
         }
     }
 

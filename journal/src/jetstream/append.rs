@@ -118,7 +118,7 @@ impl Shared {
                 append.obstacle = reason;
                 None
             }
-            Ok(Err(error)) if append.doubt.is_none() => Some(Err(unreadable(error))),
+            Ok(Err(error)) if append.doubt.is_none() => Some(Err(AppendError::unread(error))),
             Ok(Err(error)) => Some(Err(AppendError::Unknown { reason: error.to_string() })),
         }
     }
@@ -128,7 +128,7 @@ impl Shared {
         let commit = &append.sealed.commit;
         match self.streams.expect(&commit.stream, append.expected, commit.commit_id) {
             Expectation::New(tip) => Ok(continued(append, &tip)),
-            Expectation::Unsure => self.read_back(append).await.map_err(unreadable),
+            Expectation::Unsure => self.read_back(append).await.map_err(AppendError::unread),
         }
     }
 
@@ -162,17 +162,6 @@ fn continued(append: &Append<'_>, tip: &Tip) -> Judged {
     match tip.continued_by(&append.sealed.commit) {
         Ok(()) => Judged::New,
         Err(breakage) => Judged::Settled(Err(AppendError::Discontinuous(breakage))),
-    }
-}
-
-/// The stream could not be read before anything was sent.
-fn unreadable(error: JournalError) -> AppendError {
-    match error {
-        JournalError::Unavailable { reason } => AppendError::Unavailable { reason },
-        JournalError::Closed => AppendError::Unavailable { reason: error.to_string() },
-        JournalError::Damaged { .. } | JournalError::Behind { .. } => {
-            AppendError::Damaged(Box::new(error))
-        }
     }
 }
 
