@@ -9,7 +9,10 @@ mod fleet;
 mod hands;
 
 use fleet::Fleet;
+use futures::future::join_all;
 use reconcilers::leases::Timing;
+use reconcilers::leases::nats::{BUCKET, NatsStore};
+use servers::nats::{Cluster, Options};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_work_is_shared_and_whoever_dies_or_leaves_is_followed_without_two_at_once() {
@@ -87,4 +90,21 @@ async fn who_comes_when_all_others_have_died_takes_what_they_held() {
     assert_eq!(fleet.counted(2, |counters| &counters.takeovers), 64);
     assert!(fleet.highest_token(2) > token, "tokens grow");
     fleet.hands.assert_never_two();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_start_together_before_there_are_leases_all_have_them() {
+    let nats = Cluster::start(3, &Options::default());
+    let mut contexts = Vec::new();
+    for server in nats.servers() {
+        let client = async_nats::connect(server.url()).await.unwrap();
+        contexts.push(async_nats::jetstream::new(client));
+    }
+    for _ in 0..8 {
+        let opened = join_all(contexts.iter().map(|context| NatsStore::open(context, 3))).await;
+        for store in opened {
+            store.map(drop).unwrap();
+        }
+        contexts[0].delete_key_value(BUCKET).await.unwrap();
+    }
 }

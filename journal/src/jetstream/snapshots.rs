@@ -1,9 +1,11 @@
 //! Snapshots in a key-value bucket, which may be deleted at any time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream::kv::{self, Store};
 use async_nats::jetstream::stream::StorageType;
+use backon::{ConstantBuilder, Retryable as _};
 use domain::StreamId;
 use domain::commit::Hash;
 use futures::FutureExt as _;
@@ -21,6 +23,9 @@ use crate::within::Within;
 
 /// The most snapshots being written. More are dropped: each is only a saving.
 const WRITING_MAX: usize = 64;
+/// The pause between tries to open the bucket, and how many there are after the first: servers may be starting.
+const PAUSE: Duration = Duration::from_millis(200);
+const TRIES_MAX: usize = 50;
 
 /// [`Snapshots`] in a bucket named after the log: `<stream>-snapshots`, a key per stream.
 pub struct JetStreamSnapshots {
@@ -42,24 +47,32 @@ struct Head {
 
 impl JetStreamSnapshots {
     pub(super) async fn open(wire: &Wire, replicas: usize) -> Result<Self, OpenError> {
-        let name = format!("{}-snapshots", wire.name());
-        let bucket = wire.context().create_key_value(kv::Config {
-            bucket: name.clone(),
-            description: "states of long streams: a cache, may be deleted".into(),
-            history: 1,
-            storage: StorageType::File,
-            num_replicas: replicas,
-            ..kv::Config::default()
-        });
-        let bucket = match bucket.await {
-            Ok(bucket) => bucket,
-            // Made before, with other settings: it is a cache all the same.
-            Err(error) => wire.context().get_key_value(&name).await.map_err(|_| {
-                OpenError::Stream { stream: format!("KV_{name}"), reason: describe(&error) }
-            })?,
-        };
+        let open = || open(wire, replicas);
+        let bucket = open.retry(ConstantBuilder::new().with_delay(PAUSE).with_max_times(TRIES_MAX));
+        let bucket = bucket.notify(|error, _| debug!(%error, "the snapshots are not ready yet"));
+        let bucket = bucket.await?;
         let room = Arc::new(Semaphore::new(WRITING_MAX));
         Ok(Self { bucket, room, runtime: Handle::current() })
+    }
+}
+
+async fn open(wire: &Wire, replicas: usize) -> Result<Store, OpenError> {
+    let name = format!("{}-snapshots", wire.name());
+    let made = wire.context().create_key_value(kv::Config {
+        bucket: name.clone(),
+        description: "states of long streams: a cache, may be deleted".into(),
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        ..kv::Config::default()
+    });
+    match made.await {
+        Ok(bucket) => Ok(bucket),
+        // Made before, with other settings: it is a cache all the same.
+        Err(error) => wire.context().get_key_value(&name).await.map_err(|_| OpenError::Stream {
+            stream: format!("KV_{name}"),
+            reason: describe(&error),
+        }),
     }
 }
 

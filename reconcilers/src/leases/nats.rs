@@ -2,9 +2,12 @@
 //!
 //! Nothing here depends on the server's clock, nor on keys that expire: a dead member is declared so by the others.
 
+use std::time::Duration;
+
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{Config, Entry, Operation, Store as Bucket, UpdateErrorKind};
 use async_nats::jetstream::stream::StorageType;
+use backon::{ConstantBuilder, Retryable as _};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use futures::{FutureExt as _, TryStreamExt as _};
@@ -16,8 +19,14 @@ use super::store::{Change, Changes, NEVER, Revision, Store, StoreError, WriteErr
 pub const BUCKET: &str = "cairn-leases";
 /// A key that says what the bucket is: with it a watch always has something to tell, and so an end of what was there.
 const ABOUT: &str = "about";
+/// What the bucket is for, for who looks at it.
+const PURPOSE: &str = "who works on what in Cairn";
 /// Every key, as the bucket says it.
 const ALL_KEYS: &str = ">";
+
+/// The pause between tries to open the bucket, and how many there are after the first.
+const PAUSE: Duration = Duration::from_millis(200);
+const TRIES_MAX: usize = 150;
 
 /// Leases in NATS.
 pub struct NatsStore {
@@ -29,27 +38,35 @@ impl NatsStore {
     ///
     /// Kept in files: the revisions are the tokens, and must not begin anew when all servers restart.
     ///
+    /// Replicas may start together, and with the servers: a bucket that somebody has just made is known to all of them
+    /// before all of them can write to it. So this is tried for half a minute.
+    ///
     /// # Errors
     /// [`StoreError`]: the servers do not answer, or refuse.
     pub async fn open(context: &Context, replicas: usize) -> Result<Self, StoreError> {
-        let config = Config {
-            bucket: BUCKET.to_owned(),
-            description: "who works on what in Cairn".to_owned(),
-            history: 1,
-            storage: StorageType::File,
-            num_replicas: replicas,
-            ..Config::default()
-        };
-        let bucket = match context.get_key_value(BUCKET).await {
-            Ok(bucket) => bucket,
-            Err(_) => context.create_key_value(config).await.map_err(boxed)?,
-        };
-        match bucket.update(ABOUT, "who works on what in Cairn".into(), NEVER).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => {}
-            Err(error) => return Err(boxed(error)),
-        }
-        Ok(Self { bucket })
+        let open = || open(context, replicas);
+        let bucket = open.retry(ConstantBuilder::new().with_delay(PAUSE).with_max_times(TRIES_MAX));
+        let bucket = bucket.notify(|error, _| debug!(?error, "the leases are not ready yet"));
+        Ok(Self { bucket: bucket.await? })
+    }
+}
+
+async fn open(context: &Context, replicas: usize) -> Result<Bucket, StoreError> {
+    let config = Config {
+        bucket: BUCKET.to_owned(),
+        description: PURPOSE.to_owned(),
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        ..Config::default()
+    };
+    let bucket = match context.get_key_value(BUCKET).await {
+        Ok(bucket) => bucket,
+        Err(_) => context.create_key_value(config).await.map_err(boxed)?,
+    };
+    match bucket.update(ABOUT, PURPOSE.into(), NEVER).await {
+        Err(error) if error.kind() != UpdateErrorKind::WrongLastRevision => Err(boxed(error)),
+        Ok(_) | Err(_) => Ok(bucket),
     }
 }
 

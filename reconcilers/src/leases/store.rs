@@ -43,9 +43,9 @@ pub enum WriteError {
     Unknown(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The store cannot be watched.
+/// The store cannot be opened or watched.
 #[derive(Debug, thiserror::Error)]
-#[error("the leases cannot be watched")]
+#[error("the leases cannot be reached")]
 pub struct StoreError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// What a watch tells.
