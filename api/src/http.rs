@@ -1,5 +1,6 @@
 //! HTTP: what is refused before GraphQL sees it, and the probes beside it.
 
+mod documents;
 mod graphql;
 mod probes;
 mod sse;
@@ -8,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_graphql::ValidationMode;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::plane::{Plane, Probed};
 use crate::schema::{Schema, schema};
+use documents::Documents;
 
 /// The largest body: an application of some files, each with every character escaped.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -42,16 +45,23 @@ pub enum ServeError {
 }
 
 /// What the handlers of GraphQL share.
-#[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) schema: Schema,
+    /// The same for documents that are known to fit it: limits count, and the executor refuses what it cannot do.
+    answered: Schema,
+    documents: Documents,
     pub(crate) closing: watch::Receiver<bool>,
 }
 
 /// Every route.
 pub fn router(plane: Plane) -> Router {
     let probed = Arc::new(Probed::from(&plane));
-    let served = Served { closing: plane.closing.clone(), schema: schema(plane) };
+    let served = Served {
+        closing: plane.closing.clone(),
+        schema: schema(plane.clone(), ValidationMode::Strict),
+        answered: schema(plane, ValidationMode::Fast),
+        documents: Documents::default(),
+    };
     let graphql = Router::new()
         .route("/graphql", post(graphql::answer))
         .layer(middleware::from_fn_with_state(Arc::clone(&probed), authenticate))

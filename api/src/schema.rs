@@ -6,7 +6,7 @@ mod mutation;
 mod query;
 mod types;
 
-use async_graphql::{SDLExportOptions, SchemaBuilder};
+use async_graphql::{SDLExportOptions, SchemaBuilder, ValidationMode};
 use domain::Actor;
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 const AT_LEAST_MAX: Duration = Duration::from_secs(5);
 
 /// Builds the schema before a plane.
-pub(crate) fn schema(plane: Plane) -> Schema {
+pub(crate) fn schema(plane: Plane, mode: ValidationMode) -> Schema {
     builder()
+        .validation_mode(mode)
         .data(plane)
         .limit_depth(limits::DEPTH_MAX)
         .limit_complexity(limits::COMPLEXITY_MAX)

@@ -22,6 +22,10 @@ pub(crate) struct Columns {
     pub(crate) class: Option<String>,
     pub(crate) uid: Option<String>,
     pub(crate) external: Option<String>,
+    /// Since when a resource is as ready as it is, in microseconds since 1970; 0 for what is no resource.
+    pub(crate) since: i64,
+    /// Of what is wanted; 0 when nothing is.
+    pub(crate) generation: i64,
     /// What lists show in place of the document, where that may be large.
     pub(crate) summary: Option<String>,
 }
@@ -129,9 +133,13 @@ fn of_resource(resource: &Resource) -> Columns {
         Resource::Live(body) | Resource::Deleting(body, _) => Columns {
             class: body.class.as_ref().map(|class| class.name.to_string()),
             external: body.external.clone(),
+            since: body.readiness.since.as_micros(),
+            generation: i64::try_from(body.generation).unwrap_or(i64::MAX),
             ..of_lifetime(&body.lifetime)
         },
-        Resource::Gone(grave) => of_lifetime(&grave.lifetime),
+        Resource::Gone(grave) => {
+            Columns { since: grave.at.as_micros(), ..of_lifetime(&grave.lifetime) }
+        }
     };
     Columns { phase: resource_phase(resource), ready: resource.is_ready(), uid, ..columns }
 }

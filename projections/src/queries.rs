@@ -65,6 +65,10 @@ pub struct Row {
     pub class: Option<String>,
     /// The incarnation.
     pub uid: Option<String>,
+    /// Since when a resource is ready, or not ready.
+    pub since: Option<Time>,
+    /// Counts the revisions of what is wanted of a resource, from 1.
+    pub generation: Option<u64>,
     /// The state as JSON; in lists, of a plan only a [`crate::PlanSummary`].
     pub doc: String,
 }
@@ -98,7 +102,7 @@ pub enum QueryError {
 }
 
 const COLUMNS: &str = "v.stream, v.from_position, v.version, v.time, v.phase, v.ready, v.deployment, \
-     v.environment, v.application, v.class, v.uid";
+     v.environment, v.application, v.class, v.uid, v.since, v.generation";
 
 impl Row {
     /// The state itself.
@@ -122,6 +126,8 @@ impl Row {
             application: cells.optional_text()?,
             class: cells.optional_text()?,
             uid: cells.optional_text()?,
+            since: Some(cells.int()?).filter(|since| *since != 0).map(Time::from_micros),
+            generation: Some(unsigned(cells.int()?)).filter(|generation| *generation != 0),
             doc: cells.text()?,
         })
     }

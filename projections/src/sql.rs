@@ -1,7 +1,7 @@
 //! The statements that write, in SQL that SQLite and PostgreSQL read alike. A number is first used in its order.
 
 /// Changes whenever the tables do: views of another schema are rebuilt, never migrated.
-pub(crate) const SCHEMA: i64 = 3;
+pub(crate) const SCHEMA: i64 = 4;
 
 /// The tables, in the SQLite dialect: `INTEGER PRIMARY KEY` is the row id itself.
 pub(crate) const SCHEMA_SQLITE: &str = include_str!("sql/schema.sqlite.sql");
@@ -29,8 +29,8 @@ pub(crate) const CLOSE_VERSION: &str =
 
 pub(crate) const INSERT_VERSION: &str = "INSERT INTO versions (from_position, to_position, stream, tenant, \
      kind, name, resource, version, time, phase, ready, deployment, environment, application, class, uid, \
-     summary, doc) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+     since, generation, summary, doc) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 pub(crate) const INSERT_ACTIVITY: &str = "INSERT INTO activity (position, commit_id, time, tenant, stream, \
      version, actor, command, intent, causation_id, correlation_id, traceparent, events) \

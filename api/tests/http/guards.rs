@@ -120,3 +120,44 @@ async fn probes_tell_how_the_server_is() {
     let metrics = server.get("/metrics", Some(&server.token)).await.text().await.unwrap();
     assert!(metrics.contains("cairn_projection_lag 0"), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_question_that_was_answered_before_is_refused_for_its_variables_as_the_first_time() {
+    let query = "query($first: Int!, $kind: String!) { \
+        a: resources(first: $first, filter: { kinds: [$kind] }) { nodes { id needs { resource } } } \
+        b: deployments(first: $first) { nodes { tree { resource { id needs { resource } neededBy { resource } } } } } \
+        c: deployments(first: $first) { nodes { tree { resource { id needs { resource } neededBy { resource } } } } } }";
+    let bad = [
+        json!({}),
+        json!({ "first": 1 }),
+        json!({ "first": "1", "kind": "bucket" }),
+        json!({ "first": 1.5, "kind": "bucket" }),
+        json!({ "first": 1, "kind": ["bucket"] }),
+        json!({ "first": null, "kind": "bucket" }),
+        json!({ "first": 0, "kind": "bucket" }),
+        json!({ "first": 10_000, "kind": "bucket" }),
+        json!({ "first": 1, "kind": "no-such-kind" }),
+    ];
+    let refusals = async |server: &Server| {
+        let mut answers = Vec::new();
+        for variables in &bad {
+            let request = server.request(&json!({ "query": query, "variables": variables }));
+            let response = request.send().await.unwrap();
+            let status = response.status();
+            let mut answer = json_of(response).await;
+            for error in answer["errors"].as_array_mut().into_iter().flatten() {
+                error["extensions"]["traceId"].take();
+            }
+            answers.push((status, answer));
+        }
+        answers
+    };
+    let server = Server::start().await;
+    let first = refusals(&server).await;
+    let good = json!({ "first": 1, "kind": "bucket" });
+    for _ in 0..2 {
+        assert!(server.ask(query, good.clone()).await.get("errors").is_none());
+    }
+    assert_eq!(refusals(&server).await, first);
+    assert!(first.iter().filter(|(_, answer)| answer.get("errors").is_some()).count() > 6);
+}

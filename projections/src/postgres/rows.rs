@@ -45,6 +45,8 @@ pub(super) const VERSIONS: Table = Table {
         ("application", Text),
         ("class", Text),
         ("uid", Text),
+        ("since", Int),
+        ("generation", Int),
         ("summary", Text),
         ("doc", Text),
     ],
@@ -229,6 +231,8 @@ pub(super) fn versions(rows: &[VersionRow]) -> Rows<'_> {
         nullable(rows, |row| &row.columns.application),
         nullable(rows, |row| &row.columns.class),
         nullable(rows, |row| &row.columns.uid),
+        ints(rows, |row| row.columns.since),
+        ints(rows, |row| row.columns.generation),
         nullable(rows, |row| &row.columns.summary),
         texts(rows, |row| row.doc.as_str()),
     ];

@@ -94,9 +94,11 @@ impl Views {
         let limit = limit.clamp(1, PAGE_MAX);
         let when = self.when(as_of).await?;
         let after = after.map(|after| key(sort, after)).transpose()?;
-        let rows = self.select(statement(filter, sort, after, limit, when)).await?;
-        let rows = rows.into_iter().map(|mut cells| Row::read(&mut cells));
-        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let found = self.select(statement(filter, sort, after, limit, when)).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for mut cells in found {
+            rows.push(Row::read(&mut cells)?);
+        }
         Ok(page(rows, limit, |row| match sort {
             Sort::Name => row.stream.to_string(),
             Sort::Updated => row.position.to_string(),

@@ -2,7 +2,8 @@
 -- A range is from_position <= p < to_position; 9223372036854775807 is a range that has not ended.
 
 -- One row for each state of each aggregate: resources, applications, environments, classes, accounts,
--- deployments, plans and rollouts. `from_position` is the commit that led to it.
+-- deployments, plans and rollouts. `from_position` is the commit that led to it. `since` and `generation` are a
+-- resource's; 0 is none.
 CREATE TABLE versions (
     from_position BIGINT PRIMARY KEY,
     to_position BIGINT NOT NULL,
@@ -20,6 +21,8 @@ CREATE TABLE versions (
     application TEXT COLLATE "C",
     class TEXT COLLATE "C",
     uid TEXT COLLATE "C",
+    since BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
     summary TEXT,
     doc TEXT NOT NULL
 );

@@ -83,9 +83,11 @@ fn select_one(connection: &Connection, statement: &Statement) -> Result<Vec<Cell
     let mut rows = query.query(rusqlite::params_from_iter(&statement.values))?;
     let mut answer = Vec::new();
     while let Some(row) = rows.next()? {
-        let values =
-            (0..columns).map(|column| row.get_ref(column).map_err(Into::into).and_then(value));
-        answer.push(Cells::new(values.collect::<Result<_, StoreError>>()?));
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(value(row.get_ref(column)?)?);
+        }
+        answer.push(Cells::new(values));
     }
     Ok(answer)
 }

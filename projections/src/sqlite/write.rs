@@ -99,6 +99,8 @@ fn versions(transaction: &Transaction<'_>, rows: &[VersionRow]) -> Result<(), St
             columns.application,
             columns.class,
             columns.uid,
+            columns.since,
+            columns.generation,
             columns.summary,
             row.doc,
         ])?;

@@ -1,6 +1,6 @@
 //! As of a position, as of a time: the fold of the log up to there, and nothing else.
 
-use domain::Time;
+use domain::{Resource, Time};
 use journal::Position;
 use projections::queries::AsOf;
 use projections::{Filter, Row, Sort, State, Views};
@@ -42,6 +42,14 @@ async fn projected(place: &Place, history: &[crate::world::Move]) -> (World, Vie
     (world, views)
 }
 
+/// What a row says beside the document, as the document has it.
+fn lifted(state: &State) -> (Option<Time>, Option<u64>) {
+    let State::Resource(resource) = state else { return (None, None) };
+    let body = resource.body();
+    let grave = if let Resource::Gone(grave) = &**resource { Some(grave.at) } else { None };
+    (body.map(|body| body.readiness.since).or(grave), body.map(|body| body.generation))
+}
+
 fn the_past_is_the_fold_of_the_log_up_to_there(place: &Place) {
     proptest!(place.cases(), |(history in histories(120), moment in any::<prop::sample::Index>())| {
         block_on(async {
@@ -53,6 +61,7 @@ fn the_past_is_the_fold_of_the_log_up_to_there(place: &Place) {
             for (stream, state) in &expected {
                 let row = views.get(stream, Some(as_of)).await.unwrap().unwrap();
                 assert_eq!(&row.state().unwrap(), state);
+                assert_eq!((row.since, row.generation), lifted(state));
                 assert!(row.position.get() <= position);
             }
             let listed = whole_list(&views, Some(as_of), Sort::Name, 500).await;

@@ -170,9 +170,9 @@ fn the_tables_of_another_version_are_left_to_the_program_of_that_version() {
         let place = Place::postgres();
         let Place::Postgres(namespace) = &place else { unreachable!() };
         let before = format!(
-            "CREATE SCHEMA {namespace}; CREATE SCHEMA {namespace}_v1_1; CREATE SCHEMA {namespace}_v2_7; \
+            "CREATE SCHEMA {namespace}; CREATE SCHEMA {namespace}_v2_1; CREATE SCHEMA {namespace}_v3_7; \
              CREATE TABLE {namespace}.pointer (version BIGINT PRIMARY KEY, number BIGINT NOT NULL); \
-             INSERT INTO {namespace}.pointer VALUES (1, 1), (2, 7)"
+             INSERT INTO {namespace}.pointer VALUES (2, 1), (3, 7)"
         );
         server.query(DATABASE, &before).unwrap();
         let mut world = World::new();
@@ -186,7 +186,7 @@ fn the_tables_of_another_version_are_left_to_the_program_of_that_version() {
         );
         let left = server.query(DATABASE, &schemas).unwrap();
         let left: Vec<_> = left.into_iter().flatten().flatten().collect();
-        assert_eq!(left, [format!("{namespace}_v2_7"), format!("{namespace}_v3_2")]);
+        assert_eq!(left, [format!("{namespace}_v3_7"), format!("{namespace}_v4_2")]);
     });
 }
 

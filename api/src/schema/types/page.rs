@@ -14,6 +14,7 @@ const PAGE_MAX: i32 = 100;
 /// Some of a list.
 #[derive(SimpleObject)]
 #[graphql(
+    serial,
     concrete(name = "ResourceConnection", params(Resource)),
     concrete(name = "DeploymentConnection", params(Deployment)),
     concrete(name = "ApplicationConnection", params(Application)),
@@ -32,6 +33,7 @@ pub(crate) struct Connection<T: OutputType> {
 
 /// Where a page is in its list.
 #[derive(SimpleObject)]
+#[graphql(serial)]
 pub(crate) struct PageInfo {
     /// There is a page after this one.
     has_next_page: bool,
@@ -57,9 +59,12 @@ impl Paging {
 impl<T: OutputType> Connection<T> {
     pub(crate) fn of<R>(
         page: Page<R>,
-        show: impl FnMut(R) -> Result<T, Fault>,
+        mut show: impl FnMut(R) -> Result<T, Fault>,
     ) -> Result<Self, Fault> {
-        let nodes = page.items.into_iter().map(show).collect::<Result<_, _>>()?;
+        let mut nodes = Vec::with_capacity(page.items.len());
+        for item in page.items {
+            nodes.push(show(item)?);
+        }
         let page_info = PageInfo { has_next_page: page.next.is_some(), end_cursor: page.next };
         Ok(Self { nodes, page_info })
     }

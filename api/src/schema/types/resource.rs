@@ -1,8 +1,11 @@
 //! A resource: what is wanted, what is, and why they differ.
 
-use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
-use domain::lifecycle::{Body, Lifetime};
+use std::sync::OnceLock;
+
+use async_graphql::{Context, Enum, ID, Json, Object, SimpleObject};
+use domain::lifecycle::{Body, Grave, Lifetime};
 use domain::{OutputValue, Resource as Life};
+use futures::FutureExt as _;
 use projections::{AsOf, Row, State};
 use serde_json::Value;
 
@@ -10,64 +13,12 @@ use super::{Moment, Position, Timestamp};
 use crate::fault::Fault;
 use crate::schema::{plane, shown};
 
-/// One managed thing.
-#[derive(SimpleObject)]
-#[graphql(complex)]
+/// One managed thing: a row of the views. Its document is read when a field is asked for that only it has.
 pub(crate) struct Resource {
-    /// `kind/name`, such as database/dev_shop_db.
-    id: ID,
-    /// Its kind.
-    kind: String,
-    /// Its name within the kind.
-    name: String,
-    /// Names this incarnation: a name that is taken again gets another.
-    uid: Option<ID>,
-    /// working, blocked, failing, paused, ready, deleting or gone.
-    phase: String,
-    /// It is as wanted.
-    ready: bool,
-    /// Since when it is ready, or not ready.
-    since: Option<Timestamp>,
-    /// Why it is not ready, in a sentence.
-    reason: Option<String>,
-    /// What it waits for.
-    blocker: Option<Blocker>,
-    /// Counts the revisions of what is wanted, from 1.
-    generation: Option<u64>,
-    /// The generation last seen ready; 0 for never.
-    ready_generation: Option<u64>,
-    /// The class it was made from, `<type>_<class>`.
-    class: Option<String>,
-    /// The version of that class.
-    class_version: Option<u64>,
-    /// The deployment it belongs to; none for what is shared.
-    deployment: Option<String>,
-    /// Why it exists, and so when it goes.
-    lifetime: Option<LifetimeName>,
-    /// The provider's name for it.
-    external: Option<String>,
-    /// The last action on it.
-    action: Option<Action>,
-    /// How the world differs though Cairn was done.
-    drift: Option<Drift>,
-    /// No action is taken on it.
-    paused: bool,
-    /// Its deletion is refused.
-    protected: bool,
-    /// When this incarnation was first wanted.
-    declared_at: Option<Timestamp>,
-    /// When what is wanted last changed.
-    revised_at: Option<Timestamp>,
-    /// The commit that led to this state.
-    position: Position,
+    row: Row,
     /// The moment that nested fields are shown as of.
-    #[graphql(skip)]
     as_of: Option<AsOf>,
-    #[graphql(skip)]
-    stream: domain::StreamId,
-    /// What is costly to show is shown only to those who ask.
-    #[graphql(skip)]
-    life: Box<Life>,
+    life: OnceLock<Box<Life>>,
 }
 
 /// Why a resource exists, and so when it goes.
@@ -138,18 +89,137 @@ pub(crate) struct Edge {
     output: Option<String>,
 }
 
-#[ComplexObject]
+/// One managed thing.
+// One field after the other: nearly all are there already, and a place in a set of futures costs more than they do.
+#[Object(serial)]
 impl Resource {
+    /// `kind/name`, such as database/dev_shop_db.
+    async fn id(&self) -> ID {
+        ID(format!("{}/{}", self.row.stream.kind(), self.row.stream.name()))
+    }
+
+    /// Its kind.
+    async fn kind(&self) -> &str {
+        self.row.stream.kind()
+    }
+
+    /// Its name within the kind.
+    async fn name(&self) -> &str {
+        self.row.stream.name().as_str()
+    }
+
+    /// Names this incarnation: a name that is taken again gets another.
+    async fn uid(&self) -> Option<ID> {
+        self.row.uid.clone().map(ID)
+    }
+
+    /// working, blocked, failing, paused, ready, deleting or gone.
+    async fn phase(&self) -> &str {
+        &self.row.phase
+    }
+
+    /// It is as wanted.
+    async fn ready(&self) -> bool {
+        self.row.ready
+    }
+
+    /// Since when it is ready, or not ready.
+    async fn since(&self) -> Option<Timestamp> {
+        self.row.since.map(Timestamp)
+    }
+
+    /// Why it is not ready, in a sentence.
+    async fn reason(&self) -> Result<Option<String>, Fault> {
+        Ok(self.body()?.and_then(reason))
+    }
+
+    /// What it waits for.
+    async fn blocker(&self) -> Result<Option<Blocker>, Fault> {
+        Ok(self.body()?.and_then(|body| body.blocker.as_ref()).map(Blocker::of))
+    }
+
+    /// Counts the revisions of what is wanted, from 1.
+    async fn generation(&self) -> Option<u64> {
+        self.row.generation
+    }
+
+    /// The generation last seen ready; 0 for never.
+    async fn ready_generation(&self) -> Result<Option<u64>, Fault> {
+        Ok(self.body()?.map(|body| body.readiness.generation))
+    }
+
+    /// The class it was made from, `<type>_<class>`.
+    async fn class(&self) -> Option<&str> {
+        self.row.class.as_deref()
+    }
+
+    /// The version of that class.
+    async fn class_version(&self) -> Result<Option<u64>, Fault> {
+        Ok(self.body()?.and_then(|body| body.class.as_ref()).map(|class| class.version))
+    }
+
+    /// The deployment it belongs to; none for what is shared.
+    async fn deployment(&self) -> Option<&str> {
+        self.row.deployment.as_deref()
+    }
+
+    /// Why it exists, and so when it goes.
+    async fn lifetime(&self) -> Result<Option<LifetimeName>, Fault> {
+        let life = self.life()?;
+        let lifetime = life.body().map(|body| &body.lifetime);
+        Ok(lifetime.or(grave(life).map(|grave| &grave.lifetime)).map(LifetimeName::of))
+    }
+
+    /// The provider's name for it.
+    async fn external(&self) -> Result<Option<&str>, Fault> {
+        Ok(self.body()?.and_then(|body| body.external.as_deref()))
+    }
+
+    /// The last action on it.
+    async fn action(&self) -> Result<Option<Action>, Fault> {
+        Ok(self.body()?.and_then(|body| body.action.as_ref()).map(Action::of))
+    }
+
+    /// How the world differs though Cairn was done.
+    async fn drift(&self) -> Result<Option<Drift>, Fault> {
+        Ok(self.body()?.and_then(|body| body.drift.as_ref()).map(Drift::of))
+    }
+
+    /// No action is taken on it.
+    async fn paused(&self) -> Result<bool, Fault> {
+        Ok(self.body()?.is_some_and(|body| body.paused))
+    }
+
+    /// Its deletion is refused.
+    async fn protected(&self) -> Result<bool, Fault> {
+        Ok(self.body()?.is_some_and(|body| body.protected))
+    }
+
+    /// When this incarnation was first wanted.
+    async fn declared_at(&self) -> Result<Option<Timestamp>, Fault> {
+        Ok(self.body()?.map(|body| Timestamp(body.declared_at)))
+    }
+
+    /// When what is wanted last changed.
+    async fn revised_at(&self) -> Result<Option<Timestamp>, Fault> {
+        Ok(self.body()?.map(|body| Timestamp(body.revised_at)))
+    }
+
+    /// The commit that led to this state.
+    async fn position(&self) -> Position {
+        Position(self.row.position)
+    }
+
     /// What is wanted. References to secrets, never their values.
-    async fn spec(&self) -> Option<Json<Value>> {
-        let grave = if let Life::Gone(grave) = &*self.life { Some(grave) } else { None };
-        let spec = self.life.body().map(|body| &body.spec).or(grave.map(|grave| &grave.spec));
-        spec.map(|spec| Json(spec.to_value()))
+    async fn spec(&self) -> Result<Option<Json<Value>>, Fault> {
+        let life = self.life()?;
+        let spec = life.body().map(|body| &body.spec).or(grave(life).map(|grave| &grave.spec));
+        Ok(spec.map(|spec| Json(spec.to_value())))
     }
 
     /// What it published.
-    async fn outputs(&self) -> Vec<Output> {
-        self.life.body().map(outputs).unwrap_or_default()
+    async fn outputs(&self) -> Result<Vec<Output>, Fault> {
+        Ok(self.body()?.map(outputs).unwrap_or_default())
     }
 
     /// What it needs.
@@ -207,43 +277,24 @@ pub(crate) fn reason(body: &Body) -> Option<String> {
 impl Resource {
     /// Shows a row of a resource.
     pub(crate) fn of(row: Row, as_of: Option<AsOf>) -> Result<Self, Fault> {
-        let State::Resource(life) = row.state()? else {
-            return Err(Fault::bad_input(format!("{} is not a resource", row.stream)));
+        if row.stream.resource().is_none() {
+            return Err(not_a_resource(&row));
+        }
+        Ok(Self { row, as_of, life: OnceLock::new() })
+    }
+
+    fn life(&self) -> Result<&Life, Fault> {
+        if let Some(life) = self.life.get() {
+            return Ok(life);
+        }
+        let State::Resource(life) = self.row.state()? else {
+            return Err(not_a_resource(&self.row));
         };
-        let (kind, name) = (row.stream.kind().to_owned(), row.stream.name().to_string());
-        let body = life.body();
-        let grave = if let Life::Gone(grave) = &*life { Some(grave) } else { None };
-        let since = body.map(|body| body.readiness.since).or(grave.map(|grave| grave.at));
-        let lifetime = body.map(|body| &body.lifetime).or(grave.map(|grave| &grave.lifetime));
-        let class = body.and_then(|body| body.class.as_ref());
-        Ok(Self {
-            id: ID(format!("{kind}/{name}")),
-            kind,
-            name,
-            uid: row.uid.map(ID),
-            phase: row.phase,
-            ready: row.ready,
-            since: since.map(Timestamp),
-            reason: body.and_then(reason),
-            blocker: body.and_then(|body| body.blocker.as_ref()).map(Blocker::of),
-            generation: body.map(|body| body.generation),
-            ready_generation: body.map(|body| body.readiness.generation),
-            class: class.map(|class| class.name.to_string()),
-            class_version: class.map(|class| class.version),
-            deployment: row.deployment,
-            lifetime: lifetime.map(LifetimeName::of),
-            external: body.and_then(|body| body.external.clone()),
-            action: body.and_then(|body| body.action.as_ref()).map(Action::of),
-            drift: body.and_then(|body| body.drift.as_ref()).map(Drift::of),
-            paused: body.is_some_and(|body| body.paused),
-            protected: body.is_some_and(|body| body.protected),
-            declared_at: body.map(|body| Timestamp(body.declared_at)),
-            revised_at: body.map(|body| Timestamp(body.revised_at)),
-            position: Position(row.position),
-            as_of,
-            stream: row.stream,
-            life,
-        })
+        Ok(self.life.get_or_init(|| life))
+    }
+
+    fn body(&self) -> Result<Option<&Body>, Fault> {
+        Ok(self.life()?.body())
     }
 
     /// Finds one by `kind/name`.
@@ -260,8 +311,18 @@ impl Resource {
     }
 
     async fn edges(&self, ctx: &Context<'_>) -> Result<projections::queries::Edges, Fault> {
-        Ok(plane(ctx).views.edges_of(&self.stream, self.as_of).await?)
+        // On the heap: the place for it would be set aside for every field of every row.
+        let edges = plane(ctx).views.edges_of(&self.row.stream, self.as_of).boxed();
+        Ok(edges.await?)
     }
+}
+
+fn not_a_resource(row: &Row) -> Fault {
+    Fault::bad_input(format!("{} is not a resource", row.stream))
+}
+
+const fn grave(life: &Life) -> Option<&Grave> {
+    if let Life::Gone(grave) = life { Some(grave) } else { None }
 }
 
 impl LifetimeName {
