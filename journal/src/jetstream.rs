@@ -16,6 +16,7 @@ mod guard;
 mod history;
 mod monitor;
 mod open;
+mod reach;
 mod snapshots;
 mod streams;
 mod tail;

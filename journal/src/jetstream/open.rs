@@ -118,7 +118,9 @@ pub(super) async fn open(options: &Options) -> Result<(Wire, Promise), OpenError
         Some(required) if promise.durability < required => {
             Err(OpenError::Durability { required, promise: Box::new(promise) })
         }
-        Some(_) | None => Ok((Wire::new(context, &options.stream, lost).await?, promise)),
+        Some(_) | None => {
+            Ok((Wire::new(context, &options.stream, lost, options.servers.len()).await?, promise))
+        }
     }
 }
 

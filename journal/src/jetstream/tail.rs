@@ -17,6 +17,7 @@ use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use super::Shared;
+use super::reach::SILENT_MAX;
 use super::wire::{BATCH_MAX, Stored, unavailable};
 use crate::follow::Source;
 use crate::{JournalError, Position, Recorded};
@@ -88,7 +89,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: Seen) {
     let mut pause = PAUSE;
     loop {
         let before = seen.position;
-        match still_there(&shared, seen).await {
+        let reached = shared.wire.reach_leader().await;
+        let there = match reached {
+            Ok(()) => still_there(&shared, seen).await,
+            Err(error) => Err(error),
+        };
+        match there {
             Ok(true) => {
                 if let Err(reason) = consume(&shared, &mut seen).await {
                     info!(%reason, position = %seen.position, "the log is followed anew");
@@ -145,8 +151,12 @@ async fn consume(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
     let mut messages = messages.map_err(|error| unavailable(&error))?;
     loop {
         let next = tokio::select! {
-            next = messages.next() => next,
-            _ = lost.changed() => None,
+            next = timeout(SILENT_MAX, messages.next()) => next,
+            _ = lost.changed() => Ok(None),
+        };
+        let Ok(next) = next else {
+            shared.wire.reach_leader().await?;
+            continue;
         };
         let Some(message) = next else {
             return Err(JournalError::Unavailable { reason: "the connection was lost".into() });

@@ -59,6 +59,8 @@ pub(super) struct Wire {
     name: String,
     /// Counts lost connections.
     lost: watch::Receiver<u64>,
+    /// How many servers it was told of.
+    servers: usize,
 }
 
 /// A message of the log as stored.
@@ -103,9 +105,10 @@ impl Wire {
         context: Context,
         name: &str,
         lost: watch::Receiver<u64>,
+        servers: usize,
     ) -> Result<Self, JournalError> {
         let log = context.get_stream_no_info(name).await.map_err(|error| unavailable(&error))?;
-        Ok(Self { context, log, name: name.to_owned(), lost })
+        Ok(Self { context, log, name: name.to_owned(), lost, servers })
     }
 
     pub(super) const fn context(&self) -> &Context {
@@ -118,6 +121,11 @@ impl Wire {
 
     pub(super) const fn log(&self) -> &Stream<()> {
         &self.log
+    }
+
+    /// Whether there is another server to go to.
+    pub(super) const fn has_others(&self) -> bool {
+        self.servers > 1
     }
 
     pub(super) fn connected(&self) -> bool {

@@ -96,6 +96,38 @@ fn a_leader_killed_in_the_middle_of_appends_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_server_that_is_parted_from_the_others_is_left_for_another() {
+    let cluster = Cluster::start_divisible(3, &Options::default());
+    let place = Place::new(&cluster.url(), 3);
+    place.journal();
+    let leader = cluster.wait_leader("cairn");
+    let name = cluster.servers()[leader].name();
+    let journal = until("a connection to the leader", || {
+        let journal = place.journal();
+        (journal.client().server_info().server_name == name).then_some(journal)
+    });
+    cluster.isolate(leader);
+    let mut last: Option<Recorded> = None;
+    for number in 1..=20_u128 {
+        let sealed = commit(&stream("parted"), number, last.as_ref(), &[1]);
+        let token = last.as_ref().map_or(Token::EMPTY, |last| Token::at(last.position));
+        let appended = until("an append to be acknowledged by the others", || {
+            match block_on(journal.append(token, Arc::clone(&sealed))) {
+                Ok(appended) => Some(appended),
+                Err(AppendError::Unknown { .. } | AppendError::Unavailable { .. }) => None,
+                Err(other) => panic!("{other}"),
+            }
+        });
+        last = Some(Recorded { position: appended.position, sealed });
+    }
+    assert_ne!(journal.client().server_info().server_name, name);
+    cluster.heal(leader);
+    cluster.wait_ready();
+    let verified = block_on(verify(&place.journal())).unwrap();
+    assert_eq!(verified.commits, 20);
+}
+
+#[test]
 fn a_frozen_follower_holds_nothing_up_for_ever_and_a_frozen_leader_neither() {
     let cluster = Cluster::start(3, &Options::default());
     let place = Place::new(&cluster.url(), 3);
