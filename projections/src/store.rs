@@ -172,7 +172,7 @@ impl From<&str> for Value {
 }
 
 /// One row of an answer, read from left to right.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Cells(std::vec::IntoIter<Value>);
 
 impl Cells {

@@ -5,6 +5,7 @@ mod asking;
 mod full;
 mod past;
 mod place;
+mod planted;
 mod poison;
 mod rebuilding;
 mod running;

@@ -117,7 +117,7 @@ fn the_edges_are_what_the_specs_need(place: &Place) {
     });
 }
 
-fn pages_put_together_are_the_whole_list(place: &Place) {
+pub(crate) fn pages_put_together_are_the_whole_list(place: &Place) {
     proptest!(place.cases(), |(history in histories(120), limit in 1..7_u32)| {
         block_on(async {
             let (_world, views) = projected(place, &history).await;

@@ -7,11 +7,15 @@ use projections::{PostgresViews, SqliteViews, Statement, ViewStore, Views};
 use proptest::test_runner::Config;
 use servers::postgres::Postgres;
 
+use crate::planted::{Bug, Buggy};
+
 /// Views of a test, empty at first.
 pub(crate) enum Place {
     Sqlite(tempfile::TempDir),
     /// A namespace of its own in the server that the tests share.
     Postgres(String),
+    /// In SQLite, with a bug in front.
+    Planted(tempfile::TempDir, Bug),
 }
 
 /// The database of all the tests.
@@ -27,26 +31,34 @@ impl Place {
         Self::Postgres(format!("t{}", COUNT.fetch_add(1, Ordering::Relaxed)))
     }
 
+    pub(crate) fn planted(bug: Bug) -> Self {
+        Self::Planted(tempfile::tempdir().unwrap(), bug)
+    }
+
     /// Another one of the same sort.
     pub(crate) fn another(&self) -> Self {
         match self {
             Self::Sqlite(_) => Self::sqlite(),
             Self::Postgres(_) => Self::postgres(),
+            Self::Planted(_, bug) => Self::planted(*bug),
         }
     }
 
     /// How many histories a property is tried on: a server takes longer over each.
     pub(crate) fn cases(&self) -> Config {
-        let cases = match self {
-            Self::Sqlite(_) => 48,
-            Self::Postgres(_) => 24,
+        // How a planted bug shows is not made shorter: it is enough that it shows.
+        let (cases, max_shrink_iters) = match self {
+            Self::Sqlite(_) => (48, u32::MAX),
+            Self::Postgres(_) => (24, u32::MAX),
+            Self::Planted(..) => (48, 0),
         };
-        Config { failure_persistence: None, ..Config::with_cases(cases) }
+        Config { failure_persistence: None, max_shrink_iters, ..Config::with_cases(cases) }
     }
 
     pub(crate) async fn store(&self) -> Arc<dyn ViewStore> {
         match self {
             Self::Sqlite(folder) => Arc::new(SqliteViews::open(folder.path()).unwrap()),
+            Self::Planted(folder, bug) => Arc::new(Buggy::open(folder.path(), *bug)),
             Self::Postgres(namespace) => {
                 let url = Postgres::shared().url_of(DATABASE);
                 Arc::new(PostgresViews::open(&url, namespace).await.unwrap())

@@ -15,7 +15,7 @@ over_both!(
     queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on,
 );
 
-fn rebuild_equals_incremental(place: &Place) {
+pub(crate) fn rebuild_equals_incremental(place: &Place) {
     let cuts = prop::collection::vec(1..40_usize, 1..12);
     let drops = prop::collection::vec(0..30_u32, 1..12);
     proptest!(place.cases(), |(history in histories(160), cuts in cuts, drops in drops)| {
@@ -61,7 +61,9 @@ async fn crash_after_polls(world: &World, views: &Views, polls: u32) {
     }
 }
 
-fn queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on(place: &Place) {
+pub(crate) fn queries_are_answered_from_the_new_views_after_a_rebuild_and_the_runner_goes_on(
+    place: &Place,
+) {
     block_on(async {
         let mut world = World::new();
         let views = place.open().await;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use domain::{Time, account};
 use journal::Position;
-use projections::{Health, ProjectionError, StoreError, Views};
+use projections::{Batch, Health, ProjectionError, StoreError, Views};
 
 use crate::place::{Place, over_both};
 use crate::world::{World, block_on, run_to, stream};
 
 over_both!(
     of_two_runners_the_earlier_stops,
+    whoever_was_followed_by_another_writes_nothing,
     whoever_waits_for_a_position_gets_it_or_learns_how_far_it_is,
     views_that_are_ahead_of_a_shorter_log_say_so,
 );
@@ -52,6 +53,18 @@ fn of_two_runners_the_earlier_stops(place: &Place) {
             }
         };
         assert!(reason.contains("another runner took over the views"), "{reason}");
+    });
+}
+
+pub(crate) fn whoever_was_followed_by_another_writes_nothing(place: &Place) {
+    block_on(async {
+        let store = place.store().await;
+        let first = store.claim().await.unwrap();
+        let second = store.claim().await.unwrap();
+        // From where the views are to there: only the right to write is missing.
+        let late = store.apply(first.epoch, Batch::default()).await;
+        assert!(matches!(late, Err(StoreError::Fenced)), "{late:?}");
+        store.apply(second.epoch, Batch::default()).await.unwrap();
     });
 }
 

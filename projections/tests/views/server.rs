@@ -155,7 +155,7 @@ fn two_rebuilds_at_once_do_not_disturb_each_other() {
             "SELECT count(*) FROM pg_namespace WHERE nspname LIKE '{}\\_v%'",
             match &place {
                 Place::Postgres(namespace) => namespace,
-                Place::Sqlite(_) => unreachable!(),
+                Place::Sqlite(_) | Place::Planted(..) => unreachable!(),
             }
         );
         let left = Postgres::shared().query(DATABASE, &schemas).unwrap();

@@ -35,7 +35,9 @@ impl Replica {
     }
 }
 
-fn a_replica_sees_the_position_the_changes_and_the_health_of_a_runner_elsewhere(place: &Place) {
+pub(crate) fn a_replica_sees_the_position_the_changes_and_the_health_of_a_runner_elsewhere(
+    place: &Place,
+) {
     block_on(async {
         let mut world = World::new();
         let replica = Replica::of(place).await;
