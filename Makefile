@@ -19,7 +19,7 @@ setup:
 	  else echo "missing: $$missing. On Debian: sudo apt-get install $$missing" >&2; exit 1; fi; \
 	fi
 
-# nats-server, PostgreSQL and moto, pinned, into target/servers. Does nothing when they are there.
+# nats-server, PostgreSQL, moto and libfaketime into target/servers. Does nothing when they are there.
 servers: setup ## Installs the real servers that tests and benchmarks run
 	@./tests/servers/install.sh
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server, PostgreSQL, and moto,
-# which is S3 for tests.
+# Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server, PostgreSQL, moto,
+# which is S3 for tests, and a clock that jumps.
 # Does nothing where they are there already, so it works offline after the first time. `make servers` calls it.
 #
 #   target/servers/nats-server      the program
@@ -9,6 +9,7 @@
 #   target/servers/postgres-data    a fresh data folder, copied for every server that a test starts
 #   target/servers/moto             packages of Python
 #   target/servers/moto-python      a link to the Python that they are for
+#   target/servers/libfaketime.so   a link to the library that makes a process's clock jump
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -191,6 +192,18 @@ moto() {
   moto_is_there || fail "target/servers/moto does not run"
 }
 
+# Debian's library that answers in place of the system's clock, for tests in which a clock jumps.
+faketime_found() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' | head -1; }
+
+faketime() {
+  [ -e "$SERVERS/libfaketime.so" ] && return
+  local library
+  library=$(faketime_found) && [ -n "$library" ] \
+    || { can_install && install_debian libfaketime && library=$(faketime_found); } \
+    || fail "libfaketime cannot be had. On Debian: sudo apt-get install libfaketime"
+  ln -sfn "$library" "$SERVERS/libfaketime.so"
+}
+
 mkdir -p "$SERVERS"
 command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
 # Two calls at once would step on each other.
@@ -199,5 +212,6 @@ flock 9
 nats
 postgres
 moto
+faketime
 say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
   "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK")"

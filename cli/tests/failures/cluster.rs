@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use journal::Journal;
 use journal::jetstream::{JetStreamJournal, Options};
 use projections::{PostgresViews, ViewStore};
+use servers::clock::Jump;
 use servers::nats::Nats;
 use servers::stack::{self, Replica, Stack};
 
@@ -21,6 +22,8 @@ const SPEED: u32 = 2_000;
 const REPLICAS: usize = 2;
 /// Longer than a lease: its term and the margin, and time for the others to see it.
 const FROZEN: Duration = Duration::from_secs(6);
+/// How far a clock is wrong.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// Nothing happens for so long once nothing is left to be done: some of the world's own time.
 const STILL: Duration = Duration::from_millis(300);
 /// Where the views are in PostgreSQL.
@@ -53,9 +56,11 @@ enum Failure {
     Rolled,
     /// `kill -9` of the world, as a cloud that does not answer.
     WorldKilled,
+    /// The clocks of one process of each role jump an hour ahead, then to an hour behind, then back.
+    ClocksJump,
 }
 
-const FAILURES: [Failure; 11] = [
+const FAILURES: [Failure; 12] = [
     Failure::HalfKilled,
     Failure::LeaderKilled,
     Failure::ReconcilerFrozen,
@@ -66,13 +71,15 @@ const FAILURES: [Failure; 11] = [
     Failure::ProjectorsFrozenInTurn,
     Failure::FollowerKilled,
     Failure::WorldKilled,
+    Failure::ClocksJump,
     Failure::LogLost,
 ];
 
 /// Goes through so many failures.
 pub(crate) async fn run(rounds: usize) {
     let begun = Instant::now();
-    let options = stack::Options { speed: SPEED, replicas: REPLICAS, divisible: true };
+    let options =
+        stack::Options { speed: SPEED, replicas: REPLICAS, divisible: true, jumping: true };
     let stack = Stack::start(Path::new(env!("CARGO_BIN_EXE_cairn")), &options);
     println!("three nats-servers, PostgreSQL, 2 processes of each role: {:.0?}", begun.elapsed());
     let urls: Vec<String> = stack.of("api").map(Replica::url).collect();
@@ -162,6 +169,13 @@ async fn inflict(failure: Failure, stack: &Stack, load: &Load) {
             stack.world.kill9();
             load.acknowledged_more(3).await;
             stack.world.start();
+        }
+        Failure::ClocksJump => {
+            let clock = stack.clock.as_ref().expect("a clock that jumps");
+            for jump in [Jump::Ahead(HOUR), Jump::Behind(HOUR), Jump::Back] {
+                clock.jump(jump);
+                load.acknowledged_more(5).await;
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use servers::clock::WallClock;
 use servers::disk::SmallDisk;
 use servers::proxy::Proxy;
 use servers::{Place, Port, Process, http, until};
@@ -22,6 +23,8 @@ pub(crate) struct Embedded {
     pub(crate) network: Proxy,
     /// What its data lie on, where that can be filled.
     pub(crate) disk: Option<SmallDisk>,
+    /// What it takes for the time.
+    pub(crate) clock: WallClock,
     data: PathBuf,
     place: Place,
 }
@@ -36,14 +39,18 @@ impl Embedded {
         let folder = data.to_str().unwrap();
         let arguments = ["up", "--listen", &listen, "--speed", SPEED, "--data-dir", folder];
         let cairn = Path::new(env!("CARGO_BIN_EXE_cairn"));
+        let (clock, config) = (WallClock::new(), place.join("config.json"));
+        let told = clock.environment();
+        let mut environment: Vec<_> = told.iter().map(|(name, it)| (*name, it.as_path())).collect();
+        environment.extend([
+            ("HOME", place.path()),
+            ("CAIRN_CONFIG", &config),
+            ("RUST_BACKTRACE", Path::new("1")),
+        ]);
         let process = Process::new(cairn, &arguments, None, &place.join("cairn.log"))
-            .with_environment(&[
-                ("HOME", place.path()),
-                ("CAIRN_CONFIG", &place.join("config.json")),
-                ("RUST_BACKTRACE", Path::new("1")),
-            ]);
+            .with_environment(&environment);
         let network = Proxy::start(port.number());
-        Self { process, port, network, disk, data, place }
+        Self { process, port, network, disk, clock, data, place }
     }
 
     /// A disk that can be filled, where this program may mount one.

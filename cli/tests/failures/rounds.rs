@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use servers::clock::Jump;
 use servers::proxy::Mode;
 use servers::until;
 
@@ -14,6 +15,8 @@ use crate::load::Load;
 /// How many failures a server and its files go through before others take their place: logs stay short enough to be
 /// looked through after each.
 const LIFE_ROUNDS: usize = 30;
+/// How far a clock is wrong.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// How many requests are repeated after each failure.
 const REPEATS: usize = 5;
 
@@ -40,9 +43,11 @@ enum Failure {
     KilledOnFullDisk,
     /// Killed, and the views are gone.
     ViewsLost,
+    /// The clock jumps an hour ahead, then to an hour behind, then back, and it is killed while it is wrong.
+    ClockJumps,
 }
 
-const FAILURES: [Failure; 10] = [
+const FAILURES: [Failure; 11] = [
     Failure::Killed,
     Failure::KilledOnFullDisk,
     Failure::AnswersLost,
@@ -53,6 +58,7 @@ const FAILURES: [Failure; 10] = [
     Failure::Parted,
     Failure::ViewsLost,
     Failure::Refused,
+    Failure::ClockJumps,
 ];
 
 /// What was counted.
@@ -180,7 +186,19 @@ async fn inflict(failure: Failure, stack: &Embedded, load: &Load) {
             std::fs::remove_dir_all(stack.views_folder()).unwrap();
             stack.spawn();
         }
+        Failure::ClockJumps => clock_jumps(stack, load).await,
     }
+}
+
+async fn clock_jumps(stack: &Embedded, load: &Load) {
+    for jump in [Jump::Ahead(HOUR), Jump::Behind(HOUR)] {
+        stack.clock.jump(jump);
+        load.acknowledged_more(5).await;
+    }
+    stack.kill9();
+    stack.spawn();
+    load.acknowledged_more(1).await;
+    stack.clock.jump(Jump::Back);
 }
 
 async fn bad_network(stack: &Embedded, load: &Load, mode: Mode) {

@@ -6,7 +6,8 @@
 //! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
 //! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
 //! - [`moto::Moto`], which is S3 for tests;
-//! - [`proxy::Proxy`], a bad network in front of any of them, and [`disk::SmallDisk`], a full disk under them;
+//! - [`proxy::Proxy`], a bad network in front of any of them, [`disk::SmallDisk`], a full disk under them, and
+//!   [`clock::WallClock`], a clock that jumps;
 //! - [`Process`], any other program, to be treated like them;
 //! - [`stack::Stack`], all of Cairn past one machine (`make up-cluster`).
 //!
@@ -20,6 +21,7 @@
     reason = "tests build on this, and a test whose server cannot be had ends"
 )]
 
+pub mod clock;
 pub mod disk;
 pub mod http;
 pub mod moto;

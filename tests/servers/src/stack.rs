@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::clock::WallClock;
 use crate::nats::{self, Cluster};
 use crate::postgres::{self, Postgres};
 use crate::process::Process;
@@ -23,6 +24,8 @@ pub struct Options {
     pub replicas: usize,
     /// Whether a nats-server can be parted from the others.
     pub divisible: bool,
+    /// Whether the first process of each role has a clock that can jump.
+    pub jumping: bool,
 }
 
 /// A process of one role.
@@ -81,6 +84,8 @@ pub struct Stack {
     pub postgres: Postgres,
     /// What gives access.
     pub token: String,
+    /// What the first process of each role takes for the time, where it can jump.
+    pub clock: Option<WallClock>,
     place: Place,
 }
 
@@ -101,7 +106,7 @@ impl Stack {
         let (speed, address) = (options.speed.to_string(), format!("127.0.0.1:{}", port.number()));
         let folder = text(&data);
         let serve = ["sim", "serve", "--listen", &address, "--speed", &speed, "--data-dir", folder];
-        let world = process(cairn, &serve, &place, "world");
+        let world = process(cairn, &serve, &place, "world", None);
         world.start();
         let world_url = format!("--world=http://{address}");
         let shared = [
@@ -111,6 +116,7 @@ impl Stack {
             format!("--archive={}", place.join("archive").display()),
             "--require-durability=quorum".to_owned(),
         ];
+        let clock = options.jumping.then(WallClock::new);
         let mut replicas = Vec::new();
         for role in ROLES {
             for number in 1..=options.replicas {
@@ -119,12 +125,14 @@ impl Stack {
                 let mut arguments =
                     vec!["serve", "--role", role, "--listen", &listen, "--data-dir", folder];
                 arguments.extend(shared.iter().map(String::as_str));
-                let process = process(cairn, &arguments, &place, &format!("{role}-{number}"));
+                let name = format!("{role}-{number}");
+                let clock = clock.as_ref().filter(|_| number == 1);
+                let process = process(cairn, &arguments, &place, &name, clock);
                 process.start();
                 replicas.push(Replica { role, process, port });
             }
         }
-        let stack = Self { replicas, world, nats, postgres, token, place };
+        let stack = Self { replicas, world, nats, postgres, token, clock, place };
         stack.wait_ready();
         stack
     }
@@ -163,10 +171,18 @@ fn journal(nats: &Cluster) -> String {
     format!("{}?replicas={SERVERS}{}", nats.url(), monitors.collect::<String>())
 }
 
-fn process(cairn: &Path, arguments: &[&str], place: &Place, name: &str) -> Process {
+fn process(
+    cairn: &Path,
+    arguments: &[&str],
+    place: &Place,
+    name: &str,
+    clock: Option<&WallClock>,
+) -> Process {
     let log = place.join(&format!("{name}.log"));
-    let process = Process::new(cairn, arguments, None, &log);
-    process.with_environment(&[("HOME", place.path()), ("RUST_BACKTRACE", Path::new("1"))])
+    let told: Vec<_> = clock.into_iter().flat_map(WallClock::environment).collect();
+    let mut environment: Vec<_> = told.iter().map(|(name, it)| (*name, it.as_path())).collect();
+    environment.extend([("HOME", place.path()), ("RUST_BACKTRACE", Path::new("1"))]);
+    Process::new(cairn, arguments, None, &log).with_environment(&environment)
 }
 
 fn make_token(cairn: &Path, data: &Path) -> String {

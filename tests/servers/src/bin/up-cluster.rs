@@ -10,7 +10,8 @@ fn main() {
     println!(
         "three nats-servers, PostgreSQL, a simulated world and two processes of each role ..."
     );
-    let stack = Stack::start(&cairn, &Options { speed: 10, replicas: 2, divisible: false });
+    let stack =
+        Stack::start(&cairn, &Options { speed: 10, replicas: 2, divisible: false, jumping: false });
     println!("\nCairn is up:");
     for replica in &stack.replicas {
         println!("  {:<12} {}", replica.role, replica.url());

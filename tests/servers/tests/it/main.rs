@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod clock;
 mod leaving;
 mod nats;
 mod postgres;
