@@ -55,9 +55,9 @@ pub(crate) struct Served {
 
 /// Every route.
 pub fn router(plane: Plane) -> Router {
-    let probed = Arc::new(Probed::from(&plane));
+    let probed = Arc::new(plane.probed.clone());
     let served = Served {
-        closing: plane.closing.clone(),
+        closing: probed.closing.clone(),
         schema: schema(plane.clone(), ValidationMode::Strict),
         answered: schema(plane, ValidationMode::Fast),
         documents: Documents::default(),
@@ -95,10 +95,6 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
-    let closed = |mut closing: watch::Receiver<bool>| async move {
-        // The sender is gone: the server is closing as well.
-        let _ = closing.wait_for(|closing| *closing).await;
-    };
     let serving = axum::serve(listener, router).with_graceful_shutdown(closed(closing.clone()));
     let late = async move {
         closed(closing).await;
@@ -111,6 +107,12 @@ pub async fn serve(
             Ok(())
         }
     }
+}
+
+/// Waits until a process closes.
+pub async fn closed(mut closing: watch::Receiver<bool>) {
+    // The sender is gone: the process is closing as well.
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// Lets in whoever sends a token we know.

@@ -13,7 +13,7 @@ mod plane;
 mod schema;
 
 pub use auth::{Token, Tokens, TokensError};
-pub use http::{BODY_BYTES_MAX, ServeError, probes, router, serve};
+pub use http::{BODY_BYTES_MAX, ServeError, closed, probes, router, serve};
 pub use plane::{Durability, Plane, Probed, Simulate, SimulateError, Stopped, WorldFault};
 
 pub use axum::Router;

@@ -112,7 +112,7 @@ impl Work<'_> {
         D::Command: Clone,
     {
         let context = self.context(&stream.to_string());
-        let executor = &self.plane.executor;
+        let executor = &self.plane.probed.executor;
         match executor.execute_keyed::<D>(stream, command, context, self.digest).await {
             Ok(executed) => {
                 self.reached(executed.position);
@@ -166,7 +166,7 @@ impl<'a> Work<'a> {
         let receive =
             Command::Receive { mutation: mutation.to_owned(), digest: digest.to_hex(), at };
         let executed =
-            plane.executor.execute_keyed::<Request>(&stream, receive, root, digest).await;
+            plane.probed.executor.execute_keyed::<Request>(&stream, receive, root, digest).await;
         let received = match executed {
             Ok(received) => received,
             Err(error) => return reused(error).map(Begun::Answered),
@@ -193,7 +193,7 @@ impl<'a> Work<'a> {
         let answer = Answer { position, command_id, ..answer };
         let record = Command::Answer { answer: serde_json::to_value(&answer)?, at: self.at };
         let stream = stream(self.plane, self.request)?;
-        let (executor, context) = (&self.plane.executor, self.context("answer"));
+        let (executor, context) = (&self.plane.probed.executor, self.context("answer"));
         match executor.execute_keyed::<Request>(&stream, record, context, self.digest).await {
             Ok(executed) => match &*executed.state {
                 Request::Answered(_, first) => stored(first, command_id),

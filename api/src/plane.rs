@@ -16,26 +16,16 @@ use crate::auth::Tokens;
 /// Everything that the API speaks for. Clones share it.
 #[derive(Clone)]
 pub struct Plane {
+    /// What the process tells of itself: the log, the one write path, is there.
+    pub(crate) probed: Probed,
     /// Whose it is: every token belongs to this tenant.
-    pub tenant: Tenant,
-    /// The one write path.
-    pub executor: Executor,
+    pub(crate) tenant: Tenant,
     /// What can be shown.
-    pub views: Views,
+    pub(crate) views: Views,
     /// From an application to a plan.
-    pub planner: Planner,
+    pub(crate) planner: Planner,
     /// The simulated world, where the world is simulated.
-    pub simulator: Option<Arc<dyn Simulate>>,
-    /// What an acknowledged command survives.
-    pub durability: Durability,
-    /// Who may ask.
-    pub tokens: Arc<Tokens>,
-    /// Numbers for `/metrics` beside those that the API keeps itself, as Prometheus text.
-    pub numbers: Arc<dyn Fn() -> String + Send + Sync>,
-    /// What has ended before its time.
-    pub stopped: watch::Receiver<Stopped>,
-    /// Turns true when the server closes: streams end.
-    pub closing: watch::Receiver<bool>,
+    pub(crate) simulator: Option<Arc<dyn Simulate>>,
 }
 
 /// Parts of a process that ended before their time, and why.
@@ -58,20 +48,6 @@ pub struct Probed {
     pub stopped: watch::Receiver<Stopped>,
     /// Turns true when the server closes: streams end.
     pub closing: watch::Receiver<bool>,
-}
-
-impl From<&Plane> for Probed {
-    fn from(plane: &Plane) -> Self {
-        Self {
-            executor: plane.executor.clone(),
-            views: Some(plane.views.clone()),
-            durability: plane.durability,
-            tokens: Arc::clone(&plane.tokens),
-            numbers: Arc::clone(&plane.numbers),
-            stopped: plane.stopped.clone(),
-            closing: plane.closing.clone(),
-        }
-    }
 }
 
 /// What can be done to the simulated world from outside.
@@ -120,20 +96,8 @@ impl Plane {
         tenant: Tenant,
         simulator: Option<Arc<dyn Simulate>>,
     ) -> Self {
-        let Probed { executor, durability, tokens, numbers, stopped, closing, .. } = probed;
-        let planner = Planner::new(executor.clone(), tenant.clone());
-        Self {
-            tenant,
-            executor,
-            views,
-            planner,
-            simulator,
-            durability,
-            tokens,
-            numbers,
-            stopped,
-            closing,
-        }
+        let planner = Planner::new(probed.executor.clone(), tenant.clone());
+        Self { probed, tenant, views, planner, simulator }
     }
 
     /// The stream of an aggregate that is not a resource; none when the name is not one.

@@ -19,14 +19,21 @@ use servers::nats::{self, Cluster, Nats};
 use tokio::task::JoinSet;
 
 use crate::commands::{Row, WINDOW, through};
+use crate::mutations;
 use crate::report::Report;
 
 /// Lives of one round, of four commands each.
 const LIVES: u64 = 10_000;
 /// Lives where every write is synced.
 const LIVES_SYNCED: u64 = 2_500;
-/// Rounds: ours, raw, raw, ours.
-const ACCOUNTS: usize = 4;
+/// Rounds: ours, raw, raw, ours; and the server's.
+const ACCOUNTS: usize = 5;
+/// The account of the server that is asked over HTTP.
+const SERVED: usize = 4;
+/// Mutations asked of it.
+const MUTATIONS: u64 = 8_000;
+/// The least part of the raw rate that mutations have, each of several commits.
+const GOAL_MUTATIONS: f64 = 0.20;
 /// The least part of the raw rate.
 const GOAL: f64 = 0.60;
 
@@ -39,7 +46,13 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         let lives = if sync_always { LIVES_SYNCED } else { LIVES } / scale;
         let server = Nats::start(&accounts(sync_always));
         let alone = Where { url: server.url(), monitors: vec![server.monitor_url()], replicas: 1 };
-        alone.measure(report, lives).await?;
+        let raw = alone.measure(report, lives).await?;
+        if !sync_always {
+            let journal = alone.login(SERVED);
+            let rate = mutations::rate(&journal, MUTATIONS / scale).await?;
+            let name = "GraphQL mutations, 64 connections, JetStream R1";
+            report.ratio(name, "/s", rate, raw, GOAL_MUTATIONS);
+        }
         drop(server);
         let cluster = Cluster::start(3, &accounts(sync_always));
         let monitors = cluster.servers().iter().map(Nats::monitor_url).collect();
@@ -67,7 +80,8 @@ fn accounts(sync_always: bool) -> nats::Options {
 }
 
 impl Where {
-    async fn measure(&self, report: &mut Report, lives: u64) -> anyhow::Result<()> {
+    /// Reports, and gives the raw rate.
+    async fn measure(&self, report: &mut Report, lives: u64) -> anyhow::Result<f64> {
         let (first, class, rows) = self.ours(0, lives).await?;
         let raw_first = self.raw(1, &rows).await?;
         let raw_second = self.raw(2, &rows).await?;
@@ -79,7 +93,12 @@ impl Where {
             f64::midpoint(raw_first, raw_second),
             GOAL,
         );
-        Ok(())
+        Ok(f64::midpoint(raw_first, raw_second))
+    }
+
+    /// The addresses, for who belongs to an account.
+    fn login(&self, account: usize) -> String {
+        self.url.replace("nats://", &format!("nats://u{account}:p@"))
     }
 
     async fn ours(
@@ -87,8 +106,7 @@ impl Where {
         account: usize,
         lives: u64,
     ) -> anyhow::Result<(f64, Durability, Vec<Row>)> {
-        let login = format!("nats://u{account}:p@");
-        let servers = self.url.replace("nats://", &login).split(',').map(str::to_owned).collect();
+        let servers = self.login(account).split(',').map(str::to_owned).collect();
         let monitors = self.monitors.clone();
         let options = Options { monitors, replicas: self.replicas, ..Options::new(servers) };
         let journal = JetStreamJournal::open(&options).await?;

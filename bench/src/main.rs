@@ -7,6 +7,8 @@ mod commands;
 mod fleet;
 mod jetstream;
 mod load;
+mod many;
+mod mutations;
 mod postgres;
 mod questions;
 mod reconciles;
@@ -34,6 +36,8 @@ struct Arguments {
 enum Subject {
     /// Commands a second in process against raw group commits.
     Commands,
+    /// The same in a log of a million resources, to one of ten thousand.
+    Many,
     /// The same on JetStream against raw publishes, by durability class. Needs `make servers`.
     Jetstream,
     /// From a command to the row that shows it.
@@ -63,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         }
         match subject {
             Subject::Commands => runtime.block_on(commands::measure(&mut report, scale))?,
+            Subject::Many => runtime.block_on(many::measure(&mut report, scale))?,
             Subject::Jetstream => runtime.block_on(jetstream::measure(&mut report, scale))?,
             Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
             Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,

@@ -24,6 +24,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the `cairn` that was built beside this program.
     pub(crate) async fn start(speed: u32) -> anyhow::Result<Self> {
+        Self::start_with(speed, &[]).await
+    }
+
+    /// Starts it with more arguments.
+    pub(crate) async fn start_with(speed: u32, more: &[&str]) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let data = directory.path().join("data");
         let config = directory.path().join("config.json");
@@ -44,6 +49,7 @@ impl Server {
                 "--data-dir",
             ])
             .arg(&data)
+            .args(more)
             .env("CAIRN_CONFIG", &config)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -83,13 +89,7 @@ impl Server {
 
     /// Resident memory in MiB: now, and the most there ever was.
     pub(crate) fn resident_mib(&self) -> (f64, f64) {
-        let status = self.proc("status");
-        let line = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1))
-                .and_then(|kib| kib.parse::<f64>().ok())
-        };
-        (line("VmRSS:").unwrap_or(0.0) / 1024.0, line("VmHWM:").unwrap_or(0.0) / 1024.0)
+        resident_mib(self.child.id().unwrap_or_default())
     }
 
     /// CPU seconds used so far.
@@ -108,7 +108,20 @@ impl Server {
     }
 
     fn proc(&self, file: &str) -> String {
-        let pid = self.child.id().unwrap_or_default();
-        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+        proc(self.child.id().unwrap_or_default(), file)
     }
+}
+
+/// Resident memory of a process in MiB: now, and the most there ever was.
+pub(crate) fn resident_mib(pid: u32) -> (f64, f64) {
+    let status = proc(pid, "status");
+    let line = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok())
+    };
+    (line("VmRSS:").unwrap_or(0.0) / 1024.0, line("VmHWM:").unwrap_or(0.0) / 1024.0)
+}
+
+fn proc(pid: u32, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::reconcilers::Leases;
-use api::{Durability, Plane, Probed, Router, Stopped, Token, Tokens};
+use api::{Durability, Plane, Probed, Router, Stopped, Token, Tokens, closed};
 use domain::Tenant;
 use futures::future::BoxFuture;
 use journal::Executor;
@@ -251,12 +251,6 @@ async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
         Failure::new(Exit::Unreachable, format!("cannot listen on {address}: {error}"))
             .hint("is another Cairn running there? choose another address with --listen")
     })
-}
-
-/// Ready when the server closes.
-async fn closed(mut closing: watch::Receiver<bool>) {
-    // The sender is gone: everything ends.
-    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// Has `/readyz` tell of a part that has ended with an error.

@@ -9,24 +9,22 @@ use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
 use futures::stream;
 
-use super::{Served, graphql};
+use super::{Served, closed, graphql};
 
 /// How often a silent stream says that it lives: below the usual 30 to 60 s of proxies.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Answers with `next` events, and `complete` when there are no more.
 pub(super) fn stream(served: &Served, request: Request) -> Response {
-    let mut closing = served.closing.clone();
-    let closed = async move {
-        // The sender is gone: the server is closing as well.
-        let _ = closing.wait_for(|closing| *closing).await;
-    };
     let answers = served.schema.execute_stream(request).map(|answer| {
         let next = Event::default().event("next");
         let json = graphql::coded(answer);
         next.json_data(json).unwrap_or_else(|_| Event::default().event("complete"))
     });
     let complete = stream::once(async { Event::default().event("complete").data("") });
-    let events = answers.take_until(Box::pin(closed)).chain(complete).map(Ok::<_, Infallible>);
+    let events = answers
+        .take_until(Box::pin(closed(served.closing.clone())))
+        .chain(complete)
+        .map(Ok::<_, Infallible>);
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }

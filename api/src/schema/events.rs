@@ -78,7 +78,7 @@ impl Subscription {
     ) -> async_graphql::Result<impl Stream<Item = Option<async_graphql::Result<Commit>>> + use<>>
     {
         let plane = plane(ctx);
-        let journal = plane.executor.journal();
+        let journal = plane.probed.executor.journal();
         let after = after.map_or(journal::Position::START, |position| position.0);
         let head = journal.head().await.map_err(Fault::from)?;
         if after > head {

@@ -328,8 +328,8 @@ async fn server_info(ctx: &Context<'_>) -> Result<ServerInfo, Fault> {
     Ok(ServerInfo {
         version: env!("CARGO_PKG_VERSION"),
         position: Position(plane.views.position()),
-        head: Position(plane.executor.journal().head().await?),
-        durability: plane.durability.to_string(),
+        head: Position(plane.probed.executor.journal().head().await?),
+        durability: plane.probed.durability.to_string(),
         tenant: plane.tenant.to_string(),
         simulated: plane.simulator.is_some(),
         kinds: domain::KindName::ALL.iter().map(|kind| kind.as_str()).collect(),

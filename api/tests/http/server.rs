@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Durability, Plane, Simulate, SimulateError, Token, Tokens, WorldFault};
+use api::{Durability, Plane, Probed, Simulate, SimulateError, Token, Tokens, WorldFault};
 use domain::{ResourceId, Tenant, catalogue};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use journal::memory::MemoryJournal;
 use journal::{Executor, Journal};
 use projections::Views;
-use reconcilers::Planner;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -60,21 +59,19 @@ impl Server {
         let mut tokens = Tokens::default();
         tokens.accept(&token, "anna").unwrap();
         let closing = watch::Sender::new(false);
-        let plane = Plane {
-            planner: Planner::new(executor.clone(), tenant.clone()),
-            tenant,
+        let probed = Probed {
             executor: executor.clone(),
-            views: views.clone(),
-            simulator: Some(Arc::new(Empty)),
+            views: Some(views.clone()),
             durability: Durability::ProcessCrash,
             tokens: Arc::new(tokens),
             numbers: Arc::new(String::new),
             stopped: watch::Sender::default().subscribe(),
             closing: closing.subscribe(),
         };
+        let plane = Plane::over(probed, views.clone(), tenant, Some(Arc::new(Empty)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(projections::run(journal, views.clone(), closed(&closing)));
+        tokio::spawn(projections::run(journal, views.clone(), api::closed(closing.subscribe())));
         tokio::spawn(api::serve(listener, api::router(plane), closing.subscribe()));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let server = Self {
@@ -144,13 +141,6 @@ impl Server {
         let mut answer = self.ask(&query, json!({ "input": input })).await;
         assert!(answer.get("errors").is_none(), "{answer}");
         answer["data"][name].take()
-    }
-}
-
-fn closed(closing: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
-    let mut closing = closing.subscribe();
-    async move {
-        let _ = closing.wait_for(|closing| *closing).await;
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) async fn asked(
     question: Question,
 ) -> anyhow::Result<f64> {
     const COLUMNS: &str = "SELECT stream, from_position, version, time, phase, ready, deployment, environment, \
-         application, class, uid, doc FROM versions WHERE ";
+         application, class, uid, since, generation, doc FROM versions WHERE ";
     let rest = match question {
         Question::ById => "stream = $1 ORDER BY from_position DESC LIMIT 1",
         Question::List => {

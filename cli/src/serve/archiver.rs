@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ::reconcilers::Leases;
 use ::reconcilers::leases::Lease;
+use api::closed;
 use futures::FutureExt as _;
 use journal::Journal;
 use tokio::sync::watch;
 
-use super::{Part, chain, closed};
+use super::{Part, chain};
 use crate::archives::ArchiveAt;
 use crate::commands::signer;
 use crate::failure::Outcome;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ::reconcilers::Leases;
 use ::reconcilers::leases::Lease;
+use api::closed;
 use futures::FutureExt as _;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use journal::Journal;
@@ -11,7 +12,7 @@ use projections::{ProjectionError, StoreError, Views, nats};
 use tokio::sync::watch;
 
 use super::stores::Beside;
-use super::{Part, chain, closed};
+use super::{Part, chain};
 
 /// What moves the views on, here or elsewhere.
 pub(super) struct Projector {

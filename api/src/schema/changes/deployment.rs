@@ -198,7 +198,7 @@ async fn run(work: &mut Work<'_>, planned: &Planned) -> Result<Answer, Stop> {
     let answer = answer(planned);
     if planned.plan.steps.is_empty() {
         let stream = stream(work, planned.plan.header.deployment.as_str())?;
-        let state = work.plane.executor.load_state::<Deployment>(&stream).await?.state;
+        let state = work.plane.probed.executor.load_state::<Deployment>(&stream).await?.state;
         let revision = state.rollout.as_ref().map(|rollout| rollout.revision);
         // The same again, and it is so already.
         if revision == Some(planned.plan.header.revision)
@@ -227,14 +227,14 @@ async fn start(work: &mut Work<'_>, id: Uuid, answer: Answer) -> Result<Answer, 
 
 /// What the planner wrote is in the log: the answer shows it.
 async fn settled(work: &mut Work<'_>) -> Result<(), Fault> {
-    let head = work.plane.executor.journal().head().await?;
+    let head = work.plane.probed.executor.journal().head().await?;
     work.reached(head);
     Ok(())
 }
 
 async fn load(work: &Work<'_>, deployment: &str) -> Result<(Deployment, (Name, Name)), Stop> {
     let stream = stream(work, deployment)?;
-    let state = work.plane.executor.load_state::<Deployment>(&stream).await?.state;
+    let state = work.plane.probed.executor.load_state::<Deployment>(&stream).await?.state;
     match (&state.application, &state.environment) {
         (Some(application), Some(environment)) if !state.deleted => {
             let names = (application.clone(), environment.clone());

@@ -34,7 +34,7 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
         Intent::AcceptDrift => Command::AcceptDrift { at },
         Intent::Protect(on) => Command::Protect { on, at },
         Intent::Delete => {
-            let state = work.plane.executor.load_state::<Resource>(&stream).await?.state;
+            let state = work.plane.probed.executor.load_state::<Resource>(&stream).await?.state;
             if let Some(Lifetime::Deployment(name)) = state.body().map(|body| &body.lifetime) {
                 let error = UserError::new(
                     "BELONGS_TO_DEPLOYMENT",
