@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long an answer may take. A frozen server gives none.
+/// How long an answer may take to a question that is asked again and again. A frozen server gives none.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// What is asked.
@@ -25,18 +25,19 @@ pub struct Request<'a> {
 /// # Errors
 /// Where nobody listens or answers in time.
 pub fn get(port: u16, path: &str) -> io::Result<(u16, String)> {
-    let (status, body) = ask(port, &Request { method: "GET", path, headers: &[], body: &[] })?;
+    let (status, body) =
+        ask(port, &Request { method: "GET", path, headers: &[], body: &[] }, ANSWER)?;
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
-/// Asks a loopback port; gives the status and the body.
+/// Asks a loopback port, and waits so long for the answer; gives the status and the body.
 ///
 /// # Errors
 /// Where nobody listens or answers in time.
-pub fn ask(port: u16, request: &Request<'_>) -> io::Result<(u16, Vec<u8>)> {
+pub fn ask(port: u16, request: &Request<'_>, patience: Duration) -> io::Result<(u16, Vec<u8>)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
-    stream.set_read_timeout(Some(ANSWER))?;
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
     // Version 1.0: the body ends with the connection.
     let Request { method, path, headers, body } = request;
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: localhost:{port}\r\n");

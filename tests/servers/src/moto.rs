@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::http::{self, Request};
 use crate::process::Process;
-use crate::{Place, Port, installed, pause, until};
+use crate::{PATIENCE, Place, Port, installed, pause, until};
 
 /// How often a start is tried again when somebody took the port meanwhile.
 const STARTS_MAX: usize = 5;
@@ -131,7 +131,8 @@ impl Moto {
 
     fn ask(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
         let headers = &[("Authorization", CREDENTIAL)];
-        let asked = http::ask(self.port(), &Request { method, path, headers, body });
+        // Its first answer takes it seconds on a busy machine: it loads what it needs then.
+        let asked = http::ask(self.port(), &Request { method, path, headers, body }, PATIENCE);
         let (status, answer) = asked.expect("an answer of moto");
         let said = String::from_utf8_lossy(&answer);
         assert!((200..300).contains(&status), "{method} {path}: {status} {said}");
