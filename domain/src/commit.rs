@@ -24,6 +24,8 @@ use crate::time::Time;
 pub const EVENTS_MAX: usize = 64;
 /// The largest sealed commit in bytes: a quarter of JetStream's default message limit.
 pub const COMMIT_BYTES_MAX: usize = 256 * 1024;
+/// Most sealed commits are smaller, in bytes.
+const BYTES_USUAL: usize = 1024;
 /// The schema of every event that this program writes and reads; older ones are lifted to it first.
 const SCHEMA: u32 = 1;
 /// `,"hash":"` + 64 hex digits + `"}`.
@@ -237,7 +239,8 @@ impl Commit {
         if self.events.is_empty() || self.events.len() > EVENTS_MAX {
             return Err(SealError::Events(self.events.len()));
         }
-        let mut bytes = serde_json::to_vec(&self)?;
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        serde_json::to_writer(&mut bytes, &self)?;
         bytes.pop();
         let hash = Hash::of(&bytes);
         bytes.extend_from_slice(b",\"hash\":\"");

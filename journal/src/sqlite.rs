@@ -14,6 +14,7 @@ mod readers;
 mod recent;
 mod rows;
 mod snapshots;
+mod streams;
 mod writer;
 
 use std::fs::File;
@@ -84,6 +85,7 @@ impl SqliteJournal {
         let live = Arc::new(watch::Sender::new(Live { head, closed: false }));
         let recent = Arc::new(Recent::default());
         let readers = Readers::start(directory)?;
+        recent.streams().read(&readers);
         let writer = Writer::start(connection, head, Arc::clone(&recent), Arc::clone(&live))
             .map_err(OpenError::Thread)?;
         Ok(Self { writer, reading: Reading { readers, recent }, live, _lock: lock })
@@ -108,6 +110,9 @@ impl Journal for SqliteJournal {
                 && tip.version == after_version
             {
                 return Ok(Loaded { commits: Vec::new(), token: tip.token() });
+            }
+            if !self.reading.recent.streams().may_hold(stream) {
+                return Ok(Loaded { commits: Vec::new(), token: Token::EMPTY });
             }
             let name = stream.clone();
             let load = move |c: &_| rows::load(c, &name, after_version);
@@ -154,6 +159,9 @@ impl Journal for SqliteJournal {
         async move {
             if let Some(tip) = self.reading.recent.tip(stream) {
                 return Ok(tip.token());
+            }
+            if !self.reading.recent.streams().may_hold(stream) {
+                return Ok(Token::EMPTY);
             }
             let name = stream.clone();
             self.reading.readers.read_few(move |c| rows::token(c, &name)).await

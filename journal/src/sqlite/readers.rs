@@ -60,6 +60,12 @@ impl Readers {
         self.read(read).await
     }
 
+    /// Has one of the threads do something that nobody waits for.
+    pub(super) fn begin(&self, work: impl FnOnce(&Connection) + Send + 'static) {
+        // Without the threads nobody reads any more.
+        let _ = self.queue.send(Box::new(work));
+    }
+
     /// Reads on one of the threads, so that a slow disk holds up no runtime.
     pub(super) async fn read<T: Send + 'static>(
         &self,

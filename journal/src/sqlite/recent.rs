@@ -1,10 +1,11 @@
 //! What was written last, in memory: followers and hot streams need not read it from the disk again.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::StreamId;
 
+use super::streams::Streams;
 use crate::cache::Cache;
 use crate::chain::Tip;
 use crate::{Position, Recorded};
@@ -16,11 +17,12 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most ends of streams kept: as many as states are kept at hand, some 200 bytes each.
 const TIPS_MAX: usize = crate::execute::STATES_MAX;
 
-/// The last commits of the log and the ends of its busy streams. Only the writer adds, after its COMMIT: what
+/// The last commits of the log, the ends of its busy streams and the names of all. Only the writer adds, after its COMMIT: what
 /// is here is in the log, and no end is behind it.
 pub(super) struct Recent {
     commits: Mutex<Ring>,
     tips: Cache<StreamId, Tip>,
+    streams: Arc<Streams>,
 }
 
 #[derive(Default)]
@@ -31,11 +33,16 @@ struct Ring {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { commits: Mutex::default(), tips: Cache::new(TIPS_MAX) }
+        Self { commits: Mutex::default(), tips: Cache::new(TIPS_MAX), streams: Arc::default() }
     }
 }
 
 impl Recent {
+    /// The streams that there may be.
+    pub(super) const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
     /// The end of a stream, if it is kept.
     pub(super) fn tip(&self, stream: &StreamId) -> Option<Tip> {
         self.tips.get(stream)
@@ -54,6 +61,9 @@ impl Recent {
     pub(super) fn extend(&self, commits: &[Recorded]) {
         for recorded in commits {
             let stream = recorded.sealed.commit.stream.clone();
+            if recorded.sealed.commit.first_version == 1 {
+                self.streams.add(&stream);
+            }
             self.tips.put_unless(stream, Tip::of(recorded), |_| false);
         }
         let mut ring = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
