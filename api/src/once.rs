@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
             return Ok(Begun::Answered(Answer::refused(error.with_hint("a fresh UUID does"))));
         }
         let request = Uuid::new_v5(&NAMESPACE, format!("{} {key}", plane.tenant).as_bytes());
-        let digest = digest(input)?;
+        let digest = digest(mutation, input)?;
         let stream = stream(plane, request)?;
         let command_id = Uuid::new_v5(&request, b"receive");
         let root = Context {
@@ -235,11 +235,12 @@ fn reused(error: ExecuteError<domain::request::Refused>) -> Result<Answer, Fault
     Ok(Answer::refused(UserError { path: Some("input.idempotencyKey".into()), ..error }))
 }
 
-/// The digest of an input without its key: what tells a repeated request from another with the same key.
-fn digest<I: InputType>(input: &I) -> Result<Hash, Fault> {
+/// The digest of a mutation and its input without the key: what tells a repeated request from another with the same
+/// key. Mutations that mean opposite things have inputs of the same type.
+fn digest<I: InputType>(mutation: &str, input: &I) -> Result<Hash, Fault> {
     let mut json = input.to_value().into_json()?;
     if let Some(fields) = json.as_object_mut() {
         fields.remove("idempotencyKey");
     }
-    Ok(Hash::of(json.to_string().as_bytes()))
+    Ok(Hash::of(format!("{mutation} {json}").as_bytes()))
 }

@@ -1,7 +1,11 @@
 //! Changes: once, with their failures as data, and visible to whoever made them.
 
+use domain::commit::{ActorSort, Context};
+use domain::lifecycle::{Command, Lifetime};
+use domain::{Actor, Resource, ResourceId, Time};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::server::{Server, files};
 
@@ -55,6 +59,14 @@ async fn a_key_that_was_used_for_another_request_is_refused() {
     let elsewhere = deploy(&server, "k", "shop", "dev").await;
     assert_eq!(elsewhere["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED");
     assert_eq!(apply(&server, "", "x/y:1").await["userErrors"][0]["code"], "INVALID_KEY");
+
+    // The same input, to another mutation.
+    let input = json!({ "idempotencyKey": "p", "application": "shop", "environment": "dev" });
+    let plan = "deploymentPlan";
+    let planned = server.change(plan, "DeploymentDeployInput", input, "planId").await;
+    assert!(planned["planId"].is_string(), "{planned}");
+    let deployed = deploy(&server, "p", "shop", "dev").await;
+    assert_eq!(deployed["userErrors"][0]["code"], "IDEMPOTENCY_KEY_REUSED", "{deployed}");
 }
 
 #[tokio::test]
@@ -154,4 +166,52 @@ async fn pages_have_a_size_and_a_cursor() {
     let unfit =
         server.request(&json!({ "query": "{ classes { nodes { name } } }" })).send().await.unwrap();
     assert_eq!(unfit.status(), StatusCode::BAD_REQUEST);
+}
+
+/// Declares a resource that stays until somebody deletes it; gives its position.
+async fn declare(server: &Server, id: &str, spec: Value) -> u64 {
+    let id: ResourceId = id.parse().unwrap();
+    let spec = id.kind.read_spec(spec).unwrap();
+    let (lifetime, at) = (Lifetime::Kept, Time::from_micros(1));
+    let uid = Uuid::new_v4();
+    let declare = Command::Declare { uid, spec, class: None, lifetime, protected: false, at };
+    let context = Context {
+        commit_id: uid,
+        time: at,
+        actor: Actor::new(ActorSort::User, "anna"),
+        causation_id: None,
+        correlation_id: uid,
+        traceparent: None,
+    };
+    let stream = id.stream(&"default".parse().unwrap());
+    server.executor.execute::<Resource>(&stream, declare, context).await.unwrap().position.get()
+}
+
+#[tokio::test]
+async fn what_others_need_is_not_deleted_under_them() {
+    let server = Server::start().await;
+    let cluster =
+        json!({ "location": "eu-west", "version": "1.36", "nodes_min": 1, "nodes_max": 2 });
+    declare(&server, "cluster/dev-a", cluster).await;
+    let database = json!({
+        "engine": "postgres", "version": "16", "storage_gib": 20, "size": "small", "database": "shop",
+        "highly_available": false, "backup_days": 7, "cluster": "cluster/dev-a",
+    });
+    let at = declare(&server, "database/dev_shop_db", database).await;
+    let query = "query($at: Position!) { resource(id: \"cluster/dev-a\", atLeast: $at) { neededBy { resource } } }";
+    let seen = server.ask(query, json!({ "at": at.to_string() })).await;
+    assert_eq!(
+        seen["data"]["resource"]["neededBy"][0]["resource"], "database/dev_shop_db",
+        "{seen}"
+    );
+    let delete = |key: &'static str, id: &'static str| {
+        let input = json!({ "idempotencyKey": key, "id": id });
+        server.change("resourceDelete", "ResourceInput", input, "")
+    };
+    let refused = delete("c", "cluster/dev-a").await;
+    assert_eq!(refused["userErrors"][0]["code"], "IN_USE", "{refused}");
+    let message = refused["userErrors"][0]["message"].as_str().unwrap();
+    assert_eq!(message, "database/dev_shop_db needs cluster/dev-a");
+    let deleted = delete("d", "database/dev_shop_db").await;
+    assert_eq!(deleted["userErrors"], json!([]), "{deleted}");
 }

@@ -37,7 +37,7 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         require: None,
     };
     let before = Config::load()?;
-    let server = up::open(&settings, CONTEXT).await?;
+    let (server, _) = up::open(&settings, |_| CONTEXT.to_owned()).await?;
     let mut config = Config::load()?;
     let context = config.contexts.get(CONTEXT).cloned();
     let context = context

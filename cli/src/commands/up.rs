@@ -18,8 +18,7 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     let settings = settings(args.stores, Role::ALL.into(), WorldAt::Here(args.nature))?;
     log(terminal);
     let stop = stopped()?;
-    let context = context_name(settings.listen);
-    let server = open(&settings, &context).await?;
+    let (server, context) = open(&settings, context_name).await?;
     let url = format!("http://{}", server.address);
     terminal.print(&format!("Cairn is up at {url}"));
     terminal.say(&format!("  data     {}", settings.data.display()));
@@ -55,18 +54,24 @@ pub(super) fn settings(stores: Stores, roles: BTreeSet<Role>, world: WorldAt) ->
 }
 
 /// Opens a server, and makes sure that the user's configuration leads to it.
-pub(super) async fn open(settings: &Settings, context: &str) -> Outcome<Server> {
+///
+/// `name` names its context by the address. A port that the system chooses is another each time, and so is the name.
+pub(super) async fn open(
+    settings: &Settings,
+    name: impl Fn(SocketAddr) -> String,
+) -> Outcome<(Server, String)> {
     make_folder(&settings.data)?;
     let mut config = Config::load()?;
-    let known = config.contexts.get(context).map(|context| context.token.clone());
+    let known = config.contexts.get(&name(settings.listen)).map(|context| context.token.clone());
     let (tokens, fresh) = serve::token(&settings.data, known.as_deref())?;
     let server = Server::open(settings, tokens).await?;
     let token = fresh.map(|token| token.reveal().to_owned()).or(known).unwrap_or_default();
     let url = format!("http://{}", server.address);
-    config.contexts.insert(context.to_owned(), Context { server: url, token });
-    config.current = Some(context.to_owned());
+    let context = name(server.address);
+    config.contexts.insert(context.clone(), Context { server: url, token });
+    config.current = Some(context.clone());
     config.save()?;
-    Ok(server)
+    Ok((server, context))
 }
 
 /// Makes a data folder, if it is not there.

@@ -1,6 +1,6 @@
 //! Lists: filtered, sorted, in pages that begin after a key, never after a count.
 
-use domain::{KindName, Tenant};
+use domain::{KindName, StreamId, Tenant};
 
 use super::sql::{Sql, When};
 use super::{AsOf, COLUMNS, PAGE_MAX, Page, QueryError, Row, page};
@@ -109,7 +109,8 @@ impl Views {
 /// Where a page begins, as the value that its order compares.
 fn key(sort: Sort, cursor: &str) -> Result<Value, QueryError> {
     match sort {
-        Sort::Name => Ok(cursor.into()),
+        Sort::Name if cursor.parse::<StreamId>().is_ok() => Ok(cursor.into()),
+        Sort::Name => Err(QueryError::Cursor(cursor.to_owned())),
         Sort::Updated => match cursor.parse::<i64>() {
             Ok(position) => Ok(position.into()),
             Err(_) => Err(QueryError::Cursor(cursor.to_owned())),

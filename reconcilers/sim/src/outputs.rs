@@ -1,5 +1,6 @@
 //! What simulated things publish.
 
+use domain::commit::Hash;
 use domain::{KindName, OutputMap, OutputValue, SecretRef, Spec};
 use serde_json::Value;
 
@@ -61,7 +62,14 @@ fn declared(kind: KindName, spec: &Value) -> Vec<(String, bool)> {
 
 fn secret_ref(object: &Object, name: &str) -> SecretRef {
     let path = format!("{}/{}/{name}", object.target.id, object.short());
-    SecretRef { store: "sim".into(), path, version: "1".into() }
+    // A password stays what it is when its database grows. What was assembled from other things is as new as they are,
+    // and whoever has it must be told.
+    let version = if object.target.id.kind == KindName::Secret {
+        Hash::of(object.spec.as_bytes()).to_hex().chars().take(8).collect()
+    } else {
+        "1".to_owned()
+    };
+    SecretRef { store: "sim".into(), path, version }
 }
 
 fn plain(object: &Object, spec: &Value, name: &str) -> String {

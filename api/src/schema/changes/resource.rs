@@ -46,6 +46,7 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
                 );
                 return Err(error.with_hint(hint).into());
             }
+            refuse_used(work, &id).await?;
             Command::RequestDeletion { uid: state.uid(), replacement: false, at }
         }
     };
@@ -55,6 +56,24 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
         unchanged: executed.events.is_empty(),
         ..Answer::default()
     })
+}
+
+/// What others need is not deleted under them: it would wait for them, and whatever is new for it.
+async fn refuse_used(work: &Work<'_>, id: &ResourceId) -> Result<(), Stop> {
+    let edges = work.plane.views.edges_of(&id.stream(&work.plane.tenant), None).await?;
+    let mut users: Vec<String> = edges
+        .needed_by
+        .iter()
+        .map(|edge| format!("{}/{}", edge.source.kind(), edge.source.name()))
+        .collect();
+    users.dedup();
+    let Some(first) = users.first() else { return Ok(()) };
+    let message = match users.len() {
+        1 => format!("{first} needs {id}"),
+        count => format!("{first} and {} more need {id}", count - 1),
+    };
+    let hint = "delete the deployments that need it first: cairn get deployments";
+    Err(UserError::new("IN_USE", "input.id", message).with_hint(hint).into())
 }
 
 /// Does something to the simulated world.
