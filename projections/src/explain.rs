@@ -11,7 +11,7 @@ use crate::store::{Statement, Value};
 /// Rows that make the statistics of PostgreSQL say something.
 const FILL: &str = "INSERT INTO versions SELECT n, CASE WHEN n > 9000 THEN 9223372036854775807 ELSE n + 1000 END, \
      'ev.acme.bucket.b' || n % 1000, 'acme', 'bucket', 'b' || n % 1000, 1, n / 1000 + 1, n, 'ready', n % 2, \
-     'dev_shop' || n % 50, 'dev', 'shop' || n % 50, 'bucket_c' || n % 5, NULL, NULL, '{}' \
+     'dev_shop' || n % 50, 'dev', 'shop' || n % 50, 'bucket_c' || n % 5, NULL, n, 1, NULL, '{}' \
      FROM generate_series(1, 10000) n; \
      INSERT INTO memberships SELECT DISTINCT 'acme', g.name, g.value, v.stream FROM versions v CROSS JOIN LATERAL \
      (VALUES ('deployment', v.deployment), ('environment', v.environment), ('application', v.application), \
