@@ -87,9 +87,11 @@ impl Process {
         running.is_some()
     }
 
-    /// Freezes it with all that it started, as a machine does that swaps, or a hypervisor that moves it.
+    /// Freezes it with all that it started, as a machine does that swaps, or a hypervisor that moves it; returns when
+    /// none of its threads runs.
     pub fn sigstop(&self) {
-        self.signal_all(Signal::STOP);
+        let all = self.signal_all(Signal::STOP);
+        until("a server to be frozen", || all.iter().all(|pid| is_frozen(*pid)).then_some(()));
     }
 
     /// Lets it go on.
@@ -97,12 +99,10 @@ impl Process {
         self.signal_all(Signal::CONT);
     }
 
-    fn signal_all(&self, signal: Signal) {
-        if let Some(child) = self.running().as_ref() {
-            for pid in family(child.id()) {
-                send(pid, signal);
-            }
-        }
+    fn signal_all(&self, signal: Signal) -> Vec<u32> {
+        let all = self.running().as_ref().map(|child| family(child.id())).unwrap_or_default();
+        all.iter().for_each(|pid| send(*pid, signal));
+        all
     }
 
     /// Ends it as a power cut would, with all that it started; returns when they are gone. Its files stay.
@@ -202,6 +202,16 @@ fn send(pid: u32, signal: Signal) {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     // It may have ended, which is as good.
     let _ = pid.map(|pid| kill_process(pid, signal));
+}
+
+/// True when no thread of a process runs, for it is stopped or gone.
+fn is_frozen(pid: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        state.is_none_or(|state| "TtZX".contains(state))
+    })
 }
 
 /// Whether nothing of a process is left but a line that nobody has read.
