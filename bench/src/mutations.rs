@@ -38,8 +38,11 @@ pub(crate) async fn rate(journal: &str, count: u64) -> anyhow::Result<f64> {
 }
 
 fn input(name: &str) -> Value {
+    let spec = json!({ "location": "eu-west", "version": "1.36", "nodes_min": 1, "nodes_max": 2 });
+    let clusters = json!({ "a": { "spec": spec } });
+    let domain = format!("{name}.cairn.test");
     let definition = json!({
-        "name": name, "tier": "dev", "location": "eu-west", "domain": format!("{name}.cairn.test"), "clusters": {},
+        "name": name, "tier": "dev", "location": "eu-west", "domain": domain, "clusters": clusters,
     });
     json!({ "i": { "idempotencyKey": name, "definition": definition } })
 }
