@@ -157,7 +157,7 @@ pub(super) async fn asked(
             let stream = load::stream(&tenant, (number * askers + asker) % resources)?.to_string();
             let rows = client.query(&prepared, &[&stream]).await?;
             for row in &rows {
-                let _: &str = row.try_get(11).context("the document")?;
+                let _: &str = row.try_get(13).context("the document")?;
             }
         }
         Ok::<_, anyhow::Error>(())
