@@ -9,7 +9,7 @@ use journal::Recorded;
 use serde_json::Value;
 
 use super::plane;
-use super::types::{Position, Timestamp};
+use super::types::{Position, Timestamp, subject};
 use crate::fault::Fault;
 
 /// What can be followed.
@@ -129,7 +129,7 @@ impl Commit {
             position: Position(recorded.position),
             commit_id: ID(commit.commit_id.to_string()),
             time: Timestamp(commit.time),
-            subject: format!("{}/{}", commit.stream.kind(), commit.stream.name()),
+            subject: subject(&commit.stream),
             first_version: commit.first_version,
             actor: commit.actor.to_string(),
             command: commit.command.clone(),

@@ -16,7 +16,7 @@ pub(crate) use deployment::Deployment;
 pub(crate) use page::{Connection, Paging};
 pub(crate) use plan::Plan;
 pub(crate) use quarantine::Quarantined;
-pub(crate) use resource::Resource;
+pub(crate) use resource::{Resource, subject};
 pub(crate) use rules::{Class, Environment};
 pub(crate) use scalars::{Moment, Position, Timestamp};
 pub(crate) use why::{Activity, Version, Why};

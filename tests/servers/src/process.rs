@@ -207,15 +207,16 @@ fn send(pid: u32, signal: Signal) {
 /// True when no thread of a process runs, for it is stopped or gone.
 fn is_frozen(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
-    threads.flatten().all(|thread| {
-        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        state.is_none_or(|state| "TtZX".contains(state))
-    })
+    threads.flatten().all(|thread| state(&thread.path()).is_none_or(|state| "TtZX".contains(state)))
 }
 
 /// Whether nothing of a process is left but a line that nobody has read.
 fn is_gone(pid: u32) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
-    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['Z', 'X']))
+    state(Path::new(&format!("/proc/{pid}"))).is_none_or(|state| "ZX".contains(state))
+}
+
+/// The letter for what a process or a thread is at, by its folder in `/proc`; none when it is not there.
+fn state(folder: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }

@@ -7,6 +7,7 @@ use super::not_found;
 use crate::fault::UserError;
 use crate::once::{Answer, Stop, Work};
 use crate::plane::{SimulateError, WorldFault};
+use crate::schema::types::subject;
 
 /// What somebody wants of one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +62,8 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
 /// What others need is not deleted under them: it would wait for them, and whatever is new for it.
 async fn refuse_used(work: &Work<'_>, id: &ResourceId) -> Result<(), Stop> {
     let edges = work.plane.views.edges_of(&id.stream(&work.plane.tenant), None).await?;
-    let mut users: Vec<String> = edges
-        .needed_by
-        .iter()
-        .map(|edge| format!("{}/{}", edge.source.kind(), edge.source.name()))
-        .collect();
+    let users = edges.needed_by.iter().map(|edge| subject(&edge.source));
+    let mut users: Vec<String> = users.collect();
     users.dedup();
     let Some(first) = users.first() else { return Ok(()) };
     let message = match users.len() {

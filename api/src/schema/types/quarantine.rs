@@ -2,7 +2,7 @@
 
 use async_graphql::SimpleObject;
 
-use super::{Position, Timestamp};
+use super::{Position, Timestamp, subject};
 
 /// A thing that is shown as it was before an event that this version does not understand. Everything else goes on.
 #[derive(SimpleObject)]
@@ -24,7 +24,7 @@ pub(crate) struct Quarantined {
 impl Quarantined {
     pub(crate) fn of(row: projections::Quarantined) -> Self {
         Self {
-            subject: format!("{}/{}", row.stream.kind(), row.stream.name()),
+            subject: subject(&row.stream),
             stream: row.stream.to_string(),
             position: Position(row.position),
             time: Timestamp(row.time),

@@ -95,7 +95,7 @@ pub(crate) struct Edge {
 impl Resource {
     /// `kind/name`, such as database/dev_shop_db.
     async fn id(&self) -> ID {
-        ID(format!("{}/{}", self.row.stream.kind(), self.row.stream.name()))
+        ID(subject(&self.row.stream))
     }
 
     /// Its kind.
@@ -245,9 +245,14 @@ impl Resource {
     }
 }
 
+/// Whose life a stream holds, as people call it: `kind/name`.
+pub(crate) fn subject(stream: &domain::StreamId) -> String {
+    format!("{}/{}", stream.kind(), stream.name())
+}
+
 impl Edge {
     fn to(stream: &domain::StreamId, output: Option<String>) -> Self {
-        Self { resource: ID(format!("{}/{}", stream.kind(), stream.name())), output }
+        Self { resource: ID(subject(stream)), output }
     }
 }
 

@@ -9,7 +9,7 @@ use projections::queries::Tree as Rows;
 use projections::{AsOf, Row, State};
 
 use super::Resource;
-use super::resource::{Blocker, reason};
+use super::resource::{Blocker, reason, subject};
 use crate::fault::Fault;
 
 /// The longest chain of blockers that is followed: deeper than any graph of ours.
@@ -43,8 +43,7 @@ pub(crate) fn nodes(
     let known = known(&rows.nodes)?;
     let mut needs: BTreeMap<StreamId, BTreeSet<String>> = BTreeMap::new();
     for edge in rows.edges {
-        let target = format!("{}/{}", edge.target.kind(), edge.target.name());
-        needs.entry(edge.source).or_default().insert(target);
+        needs.entry(edge.source).or_default().insert(subject(&edge.target));
     }
     let node = |row: Row| {
         let id = row.stream.resource();

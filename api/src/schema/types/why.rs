@@ -4,7 +4,7 @@ use async_graphql::{ID, Json, SimpleObject};
 use projections::queries::{Activity as Row, EventNote, Version as VersionRow, Why as WhyRow};
 use serde_json::Value;
 
-use super::{Position, Timestamp};
+use super::{Position, Timestamp, subject};
 
 /// One commit: what somebody wanted, or what a reconciler saw or did.
 #[derive(SimpleObject)]
@@ -76,7 +76,7 @@ impl Activity {
             position: Position(row.position),
             commit_id: ID(row.commit_id.to_string()),
             time: Timestamp(row.time),
-            subject: format!("{}/{}", row.stream.kind(), row.stream.name()),
+            subject: subject(&row.stream),
             actor: row.actor,
             command: row.command,
             intent: row.intent,
@@ -104,7 +104,7 @@ impl Version {
 impl Why {
     pub(crate) fn of(why: WhyRow) -> Self {
         Self {
-            subject: format!("{}/{}", why.row.stream.kind(), why.row.stream.name()),
+            subject: subject(&why.row.stream),
             uid: why.row.uid.map(ID),
             phase: why.row.phase,
             chain: why.chain.into_iter().map(Activity::of).collect(),
