@@ -34,7 +34,9 @@ pub(crate) struct Answer {
     pub(crate) resource: Option<String>,
     pub(crate) plan: Option<Uuid>,
     pub(crate) rollout: Option<String>,
-    /// Of the application's revision, the class or the environment.
+    /// In the log.
+    pub(crate) stream: Option<String>,
+    /// Of the application's revision, the class or the environment; how many commits are shown again.
     pub(crate) number: Option<u64>,
     /// Nothing had to be done.
     pub(crate) unchanged: bool,

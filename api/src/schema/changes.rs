@@ -2,11 +2,13 @@
 
 mod application;
 mod deployment;
+mod quarantine;
 mod resource;
 mod rules;
 
 pub(crate) use application::apply;
 pub(crate) use deployment::{approve, delete, deploy, execute, plan, roll_back};
+pub(crate) use quarantine::redrive;
 pub(crate) use resource::{Intent, fault, intend};
 pub(crate) use rules::{define_class, define_environment};
 

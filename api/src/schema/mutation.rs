@@ -2,6 +2,7 @@
 
 mod inputs;
 mod payloads;
+mod quarantine;
 
 use async_graphql::{Context, InputType, Object};
 
@@ -11,9 +12,10 @@ pub(crate) use inputs::{
     PlanExecuteInput, ResourceInput, ResourceProtectInput, SimulatorFaultInput, SimulatorFaultName,
 };
 use payloads::{
-    ApplicationPayload, ClassPayload, EnvironmentPayload, PlanPayload, ResourcePayload,
-    RolloutPayload,
+    ApplicationPayload, ClassPayload, EnvironmentPayload, PlanPayload, QuarantinePayload,
+    ResourcePayload, RolloutPayload,
 };
+use quarantine::QuarantineRedriveInput;
 
 use super::changes::{self, Intent};
 use super::{actor, plane};
@@ -195,6 +197,15 @@ impl Mutation {
             &input.id,
             Intent::Delete
         ))
+    }
+
+    /// Folds a stream anew that is in quarantine and, if it is understood now, shows it to its end.
+    async fn quarantine_redrive(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which stream.")] input: QuarantineRedriveInput,
+    ) -> Paid<QuarantinePayload> {
+        once!(ctx, "quarantineRedrive", input, |work| changes::redrive(&mut work, &input.stream))
     }
 
     /// Does something to an object of the simulated world, behind Cairn's back.

@@ -8,5 +8,6 @@
 
 mod changes;
 mod guards;
+mod quarantine;
 mod server;
 mod streams;

@@ -50,6 +50,13 @@ impl Simulate for Empty {
 impl Server {
     /// Starts one, with the shipped classes and environments defined.
     pub(crate) async fn start() -> Self {
+        Self::with_views_of(|journal| journal).await
+    }
+
+    /// Starts one whose views are kept from the log as somebody else sees it.
+    pub(crate) async fn with_views_of(
+        seen: impl FnOnce(Arc<dyn Journal>) -> Arc<dyn Journal>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::default());
         let executor = Executor::new(Arc::clone(&journal));
@@ -71,7 +78,11 @@ impl Server {
         let plane = Plane::over(probed, views.clone(), tenant, Some(Arc::new(Empty)));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(projections::run(journal, views.clone(), api::closed(closing.subscribe())));
+        tokio::spawn(projections::run(
+            seen(journal),
+            views.clone(),
+            api::closed(closing.subscribe()),
+        ));
         tokio::spawn(api::serve(listener, api::router(plane), closing.subscribe()));
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         let server = Self {

@@ -4,7 +4,9 @@ use async_graphql::{ComplexObject, Context, ID, SimpleObject};
 
 use crate::fault::UserError;
 use crate::once::Answer;
-use crate::schema::types::{Application, Class, Deployment, Environment, Plan, Position, Resource};
+use crate::schema::types::{
+    Application, Class, Deployment, Environment, Plan, Position, Resource, subject,
+};
 use crate::schema::{plane, settle, shown};
 
 macro_rules! payload {
@@ -99,6 +101,16 @@ payload! {
     ResourcePayload(answer) {
         /// The resource, `kind/name`.
         resource_id: Option<ID> = answer.resource.map(ID),
+    }
+}
+
+payload! {
+    /// A stream that was in quarantine.
+    QuarantinePayload(answer) {
+        /// The stream.
+        stream: Option<String> = answer.stream,
+        /// How many commits of it are shown that were not.
+        commits: Option<u64> = answer.number,
     }
 }
 
@@ -208,5 +220,13 @@ impl ResourcePayload {
             }
             .await,
         )
+    }
+}
+
+#[ComplexObject]
+impl QuarantinePayload {
+    /// What it is, as `kind/name`.
+    async fn subject(&self) -> Option<String> {
+        Some(subject(&self.stream.as_ref()?.parse().ok()?))
     }
 }
