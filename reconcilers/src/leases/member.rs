@@ -277,7 +277,7 @@ impl Member {
             Some(_) => {}
             None if ours => {
                 let given_up = self.given_up.get(&lease).copied().unwrap_or(NEVER);
-                if seen.revision > given_up {
+                if seen.revision > given_up || self.has(Bug::TakesOldNews) {
                     self.grant(lease, seen.revision, out);
                 }
             }

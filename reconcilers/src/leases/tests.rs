@@ -4,6 +4,7 @@
 
 mod faults;
 mod in_hand;
+mod late_news;
 mod world;
 
 use std::time::Duration;
@@ -62,6 +63,13 @@ planted! {
     a_share_that_is_never_given_up_is_found: GivesUpNothing,
     a_write_that_is_never_tried_again_is_found: NeverTriesAgain,
     work_that_goes_on_without_its_lease_is_found: WorksOn,
+}
+
+/// No seed has the watch so late and everything else so early: this one is led there step by step.
+#[test]
+fn old_news_taken_for_a_grant_is_found() {
+    assert_eq!(late_news::granted_by_old_news(None), 0, "nothing is held that was given up");
+    assert!(late_news::granted_by_old_news(Some(Bug::TakesOldNews)) > 0, "the bug is not found");
 }
 
 fn seconds(world: &World) -> f64 {

@@ -17,6 +17,8 @@ pub(in crate::leases) enum Bug {
     TakesAbsenceForFreedom,
     /// Takes what should be its own though another holds it.
     TakesWhatIsHeld,
+    /// Takes an old sight of its own lease, which it has given up since, for a grant.
+    TakesOldNews,
     /// Gives up what its work is still under way for.
     GivesUpUnderWork,
     /// Never declares anybody dead.
