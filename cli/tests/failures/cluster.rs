@@ -100,12 +100,13 @@ pub(crate) async fn run(rounds: usize) {
         length = check(&stack, &load).await;
     }
     println!("{rounds} failures in {:.0?}:", begun.elapsed());
+    let slowest = worst.values().map(|(_, worst)| *worst).max().unwrap_or_default();
     for (failure, (times, worst)) in worst {
         println!("  {failure:?} {times} times; work went on after {worst:.1?} at the latest");
     }
     println!(
         "{} requests acknowledged, 0 lost; {} effects on the world, 0 doubled; {length} commits; {} refused, {} tries \
-         repeated",
+         repeated; work went on after {slowest:.1?} at the slowest",
         load.count(),
         Ledger::read(&stack.world_file()).effects,
         load.refused(),

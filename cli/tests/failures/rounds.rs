@@ -84,12 +84,13 @@ pub(crate) async fn run(rounds: usize) {
     }
     let Counted { failures, acknowledged, refused, retried, effects, commits } = counted;
     println!("{rounds} failures in {:.0?}:", begun.elapsed());
+    let slowest = failures.values().map(|(_, worst)| *worst).max().unwrap_or_default();
     for (failure, (times, worst)) in failures {
         println!("  {failure:?} {times} times; work went on after {worst:.1?} at the latest");
     }
     println!(
         "{acknowledged} requests acknowledged, 0 lost; {effects} effects on the world, 0 doubled; {commits} commits; \
-         {refused} refused, {retried} tries repeated"
+         {refused} refused, {retried} tries repeated; work went on after {slowest:.1?} at the slowest"
     );
 }
 
