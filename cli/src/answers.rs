@@ -58,6 +58,8 @@ pub(crate) struct Blocker {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Node {
     pub(crate) resource: Resource,
+    /// The deployment's own; otherwise shared.
+    pub(crate) member: bool,
     pub(crate) needs: Vec<String>,
     pub(crate) blockers: Vec<Blocker>,
 }
@@ -68,6 +70,7 @@ pub(crate) struct Node {
 pub(crate) struct Rollout {
     pub(crate) name: String,
     pub(crate) number: u64,
+    pub(crate) revision: u64,
     pub(crate) purpose: String,
     pub(crate) outcome: String,
     pub(crate) reason: Option<String>,
@@ -80,7 +83,13 @@ pub(crate) struct Deployment {
     pub(crate) name: String,
     pub(crate) phase: String,
     pub(crate) revision: Option<u64>,
+    pub(crate) good_revision: Option<u64>,
+    /// The last rollout failed, and a rollback is about to start.
+    #[serde(default)]
+    pub(crate) rollback_pending: bool,
     pub(crate) rollout: Option<Rollout>,
+    /// The rollout that was asked for by its number.
+    pub(crate) ours: Option<Rollout>,
     pub(crate) tree: Option<Vec<Node>>,
 }
 
@@ -110,12 +119,16 @@ impl Resource {
     /// What it is doing, in a few words.
     pub(crate) fn state(&self) -> String {
         let action = self.action.as_ref();
-        let failure = action.and_then(|action| action.failure.as_deref());
+        // How it could not be made says nothing of how it goes.
+        let relevant = |action: &&Action| self.phase != "deleting" || action.name == "delete";
+        let failure = action.filter(relevant).and_then(|action| action.failure.as_deref());
         // Waiting for nothing but itself is being worked on.
         let waits = self.blocker.as_ref().is_some_and(|blocker| blocker.on.is_some());
         match (self.phase.as_str(), failure, &self.drift) {
             ("failing", Some(failure), _) => format!("failing: {failure}"),
+            ("deleting", Some(failure), _) => format!("deleting: {failure}"),
             ("working" | "blocked", _, _) if waits => "waiting".to_owned(),
+            ("paused", _, Some(drift)) => format!("paused, drifted: {}", drift.detail),
             (phase, _, Some(drift)) if phase != "deleting" => format!("drifted: {}", drift.detail),
             ("working" | "blocked", _, _) if self.generation == self.ready_generation => {
                 "unready".to_owned()

@@ -146,9 +146,19 @@ pub(crate) struct Target {
     /// The environment
     #[arg(long, short, value_name = "ENV")]
     pub(crate) env: String,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
+}
+
+/// What a plan may do only when it is told so.
+#[derive(Debug, Args)]
+pub(crate) struct Allowed {
     /// Replace what holds data, where a change needs that
     #[arg(long)]
     pub(crate) allow_replace: bool,
+    /// Delete what holds data and is no longer declared
+    #[arg(long)]
+    pub(crate) allow_delete: bool,
     /// Delete more than the environment's guardrails say
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
@@ -197,8 +207,8 @@ pub(crate) struct Get {
     /// Also resources that are gone
     #[arg(long)]
     pub(crate) gone: bool,
-    /// As it was then: a position of the log, or a time
-    #[arg(long, value_name = "MOMENT")]
+    /// As it was then: a position of the log, a time, a date, or how long ago, such as 10m
+    #[arg(long, value_name = "MOMENT", value_parser = crate::moment::parse)]
     pub(crate) as_of: Option<String>,
     /// How to print it
     #[arg(long, short, value_enum, default_value = "table", value_name = "FORMAT")]
@@ -212,8 +222,8 @@ pub(crate) struct Trace {
     /// Go on until interrupted, or until it is gone
     #[arg(long, short, conflicts_with = "as_of")]
     pub(crate) watch: bool,
-    /// As it was then: a position of the log, or a time
-    #[arg(long, value_name = "MOMENT")]
+    /// As it was then: a position of the log, a time, a date, or how long ago, such as 10m
+    #[arg(long, value_name = "MOMENT", value_parser = crate::moment::parse)]
     pub(crate) as_of: Option<String>,
     /// How to print it
     #[arg(long, short, value_enum, default_value = "table", value_name = "FORMAT")]
@@ -272,9 +282,8 @@ pub(crate) struct Rollback {
     /// The revision [default: the last good one before the current]
     #[arg(long, value_name = "NUMBER")]
     pub(crate) to: Option<u64>,
-    /// Replace what holds data, where a change needs that
-    #[arg(long)]
-    pub(crate) allow_replace: bool,
+    #[command(flatten)]
+    pub(crate) allowed: Allowed,
     #[command(flatten)]
     pub(crate) patience: Patience,
     /// Start it, and do not wait

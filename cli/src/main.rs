@@ -8,6 +8,8 @@ mod commands;
 mod config;
 mod failure;
 mod logs;
+mod look;
+mod moment;
 mod progress;
 mod serve;
 mod sources;

@@ -1,17 +1,22 @@
 //! Waiting for a deployment: the tree redrawn on a terminal, otherwise a line a change.
 
-use std::collections::BTreeMap;
+mod report;
+mod verdict;
+
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout_at;
 
-use crate::answers::{Deployment, Node, RESOURCE};
-use crate::client::{Client, Events};
+use crate::answers::Deployment;
+use crate::client::Events;
 use crate::commands::Session;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::terminal::{age, duration, now};
+use crate::look::{Look, Question, look};
+use crate::progress::report::Report;
+use crate::progress::verdict::Verdict;
+use crate::terminal::duration;
 use crate::tree;
 
 /// How often the tree is looked at when nothing is heard: shared resources have other names, and ages grow.
@@ -20,9 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(50);
 /// How long a server may be away before waiting for it ends.
 const AWAY_MAX: Duration = Duration::from_secs(30);
-
-/// How a resource is that needs nothing more.
-const READY: &str = "ready";
 
 const EVENTS: &str = "subscription($after: Position, $prefix: String) { \
      events(after: $after, filter: { namePrefix: $prefix }) { position } }";
@@ -36,6 +38,15 @@ pub(crate) enum Goal {
     Gone,
 }
 
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "ready",
+            Self::Gone => "gone",
+        })
+    }
+}
+
 /// A deployment that is waited for.
 pub(crate) struct Progress<'a> {
     session: &'a Session,
@@ -44,32 +55,10 @@ pub(crate) struct Progress<'a> {
     goal: Goal,
     started: Instant,
     patience: Duration,
-    shown: BTreeMap<String, String>,
+    report: Report,
+    /// That it is being taken back was said.
+    told: Option<Instant>,
     drawn: usize,
-}
-
-/// Asks for a deployment and its tree.
-pub(crate) async fn look(
-    client: &Client,
-    name: &str,
-    as_of: Option<&str>,
-) -> Outcome<Option<Deployment>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        deployment: Option<Deployment>,
-    }
-    let query = format!(
-        "query($name: String!, $asOf: Moment) {{ deployment(name: $name, asOf: $asOf) {{ name phase revision \
-         rollout {{ name number purpose outcome reason stepsTotal }} \
-         tree {{ member needs blockers {{ on reason since }} resource {{ ...R }} }} }} }} {RESOURCE}"
-    );
-    let answer: Answer = client.ask(&query, json!({ "name": name, "asOf": as_of })).await?;
-    Ok(answer.deployment)
-}
-
-enum Verdict {
-    NotYet,
-    Done(String),
 }
 
 impl<'a> Progress<'a> {
@@ -80,8 +69,8 @@ impl<'a> Progress<'a> {
         goal: Goal,
         patience: Duration,
     ) -> Self {
-        let (started, shown) = (Instant::now(), BTreeMap::new());
-        Self { session, deployment, rollout, goal, started, patience, shown, drawn: 0 }
+        let (started, report) = (Instant::now(), Report::of(goal));
+        Self { session, deployment, rollout, goal, started, patience, report, told: None, drawn: 0 }
     }
 
     /// Waits, and says what it waits for.
@@ -106,7 +95,7 @@ impl<'a> Progress<'a> {
             if events.is_none() {
                 events = self.subscribe().await.ok();
             }
-            let last = match look(&self.session.client, self.deployment, None).await {
+            let last = match look(&self.session.client, self.question()).await {
                 Ok(last) => last,
                 Err(failure) if failure.exit == Exit::Unreachable => {
                     let since = *away.get_or_insert_with(Instant::now);
@@ -123,13 +112,17 @@ impl<'a> Progress<'a> {
                 Err(failure) => return Err(failure),
             };
             away = None;
-            self.show(last.as_ref());
-            if let Verdict::Done(text) = self.judge(last.as_ref())? {
-                self.session.terminal.print(&text);
-                return Ok(Exit::Done);
+            self.show(&last);
+            match self.judge(&last.deployment)? {
+                Verdict::NotYet => {}
+                Verdict::TakenBack(text) => self.tell(&text),
+                Verdict::Done(text) => {
+                    self.session.terminal.print(&text);
+                    return Ok(Exit::Done);
+                }
             }
             if Instant::now() >= deadline {
-                return Err(self.timed_out(last.as_ref()));
+                return Err(self.timed_out(&last));
             }
             self.gather(&mut events, deadline).await;
         }
@@ -162,67 +155,34 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn judge(&self, last: Option<&Deployment>) -> Outcome<Verdict> {
-        let Some(last) = last else {
-            return Err(Failure::not_found(format!("deployment `{}`", self.deployment)));
-        };
-        let nodes = last.tree.as_deref().unwrap_or_default();
-        let took = duration(i64::try_from(self.started.elapsed().as_secs()).unwrap_or_default());
-        if let Some(rollout) = &last.rollout {
-            if self.rollout.is_some_and(|ours| ours != rollout.name) {
-                return Err(Failure::new(
-                    Exit::Negative,
-                    format!("rollout {} took its place", rollout.name),
-                )
-                .hint(format!("wait for that one with: cairn wait {}", self.deployment)));
-            }
-            if rollout.outcome == "failed" {
-                let reason = rollout.reason.clone().unwrap_or_default();
-                return Err(Failure::new(
-                    Exit::Negative,
-                    format!("{} {} failed", rollout.purpose, rollout.number),
-                )
-                .detail(reason)
-                .hint(format!("see the graph with: cairn trace {}", self.deployment)));
-            }
-        }
-        let running = last.rollout.as_ref().is_some_and(|rollout| rollout.outcome == "running");
-        let ready = nodes.iter().all(|node| node.resource.ready);
-        Ok(match self.goal {
-            Goal::Ready if last.phase == "deleted" => {
-                return Err(Failure::new(
-                    Exit::Negative,
-                    format!("{} is deleted", self.deployment),
-                ));
-            }
-            Goal::Ready if !running && ready => {
-                let revision = last.revision.unwrap_or_default();
-                Verdict::Done(format!(
-                    "{} revision {revision} is ready: {} resources, {took}",
-                    last.name,
-                    nodes.len()
-                ))
-            }
-            Goal::Gone if last.phase == "deleted" => {
-                Verdict::Done(format!("{} is gone, {took}", last.name))
-            }
-            Goal::Ready | Goal::Gone => Verdict::NotYet,
-        })
+    fn question(&self) -> Question<'a> {
+        let number = self.rollout.and_then(|name| name.rsplit('_').next()?.parse().ok());
+        Question { deployment: self.deployment, as_of: None, rollout: number }
     }
 
-    fn show(&mut self, last: Option<&Deployment>) {
-        let Some(last) = last else { return };
+    fn show(&mut self, last: &Look) {
         if self.session.terminal.live {
             self.redraw(last);
         } else {
-            self.report(last);
+            for line in self.report.news(last) {
+                self.session.terminal.say(&line);
+            }
         }
     }
 
-    fn redraw(&mut self, last: &Deployment) {
+    /// Says once that what was waited for will not come, while the way back is gone.
+    fn tell(&mut self, text: &str) {
+        if self.told.is_none() {
+            self.told = Some(Instant::now());
+            self.session.terminal.say(text);
+            self.drawn = 0;
+        }
+    }
+
+    fn redraw(&mut self, last: &Look) {
         let terminal = &self.session.terminal;
         let (height, width) = terminal.size();
-        let drawn = tree::draw(last, now(), terminal.colour_talk);
+        let drawn = tree::draw(last, terminal.colour_talk);
         let mut lines: Vec<_> =
             drawn.lines().map(|line| crate::table::cut(line, width.saturating_sub(1))).collect();
         let room = height.saturating_sub(2).max(4);
@@ -235,61 +195,24 @@ impl<'a> Progress<'a> {
         self.drawn = lines.len();
     }
 
-    /// A line for everything that changed; what is ready from the start is not news.
-    fn report(&mut self, last: &Deployment) {
-        let nodes = last.tree.as_deref().unwrap_or_default();
-        let (total, first) = (nodes.len(), self.shown.is_empty());
-        let was_ready = |shown: &BTreeMap<String, String>, node: &Node| {
-            shown.get(&node.resource.id).is_some_and(|seen| seen == READY)
-        };
-        if first {
-            let ready = nodes.iter().filter(|node| node.resource.ready);
-            self.shown.extend(ready.map(|node| (node.resource.id.clone(), READY.to_owned())));
-        }
-        let mut done = nodes.iter().filter(|node| was_ready(&self.shown, node)).count();
-        for node in nodes {
-            let state = node.resource.state();
-            let why = waiting(node);
-            let seen = if why.is_empty() { state.clone() } else { format!("{state} ({why})") };
-            if self.shown.get(&node.resource.id) == Some(&seen) {
-                continue;
-            }
-            match (was_ready(&self.shown, node), seen == READY) {
-                (false, true) => done += 1,
-                (true, false) => done = done.saturating_sub(1),
-                (true, true) | (false, false) => {}
-            }
-            let since = node.blockers.last().map(|blocker| age(blocker.since, now()));
-            let suffix = match since {
-                Some(since) if !why.is_empty() => format!("  ({why}, {since})"),
-                _ => String::new(),
-            };
-            let line = format!("[{done}/{total}] {}  {state}{suffix}", node.resource.id);
-            self.session.terminal.say(&line);
-            self.shown.insert(node.resource.id.clone(), seen);
-        }
-    }
-
-    fn timed_out(&self, last: Option<&Deployment>) -> Failure {
+    fn timed_out(&self, last: &Look) -> Failure {
         let spent = duration(i64::try_from(self.patience.as_secs()).unwrap_or_default());
-        let mut failure =
-            Failure::new(Exit::TimedOut, format!("{} is not there after {spent}", self.deployment));
-        let nodes = last.and_then(|last| last.tree.as_deref()).unwrap_or_default();
+        let mut failure = Failure::new(
+            Exit::TimedOut,
+            format!("{} is not {} after {spent}", self.deployment, self.goal),
+        );
+        let Look { deployment, time } = last;
+        let nodes = deployment.tree.as_deref().unwrap_or_default();
         for node in nodes.iter().filter(|node| !node.resource.ready) {
-            let blocker = tree::blocker(node, now()).unwrap_or_else(|| node.resource.state());
+            let blocker = tree::blocker(node, *time).unwrap_or_else(|| node.resource.state());
             failure = failure.detail(format!("{}: {blocker}", node.resource.id));
         }
-        let running = last.and_then(|last| last.rollout.as_ref());
-        let running = running.is_some_and(|rollout| rollout.outcome == "running");
+        let running = is_running(deployment);
         let goes_on = if running { "the rollout goes on; " } else { "" };
         failure.hint(format!("{goes_on}wait again with: cairn wait {}", self.deployment))
     }
 }
 
-/// What a resource waits for, without the time.
-fn waiting(node: &Node) -> String {
-    if node.resource.ready {
-        return String::new();
-    }
-    node.blockers.first().map(|blocker| blocker.reason.clone()).unwrap_or_default()
+fn is_running(deployment: &Deployment) -> bool {
+    deployment.rollout.as_ref().is_some_and(|rollout| rollout.outcome == "running")
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::Time;
 
 use crate::answers::{Deployment, Node};
+use crate::look::Look;
 use crate::table::{cut, table};
 use crate::terminal::{age, paint};
 
@@ -14,8 +15,15 @@ const NAME_WIDTH_MAX: usize = 64;
 const DEPTH_MAX: usize = 32;
 
 /// Draws a deployment: a heading, and a line a resource.
-pub(crate) fn draw(deployment: &Deployment, now: Time, colour: bool) -> String {
+pub(crate) fn draw(look: &Look, colour: bool) -> String {
+    let (deployment, now) = (&look.deployment, look.time);
     let nodes = deployment.tree.as_deref().unwrap_or_default();
+    if nodes.is_empty() && deployment.phase == "deleted" {
+        let name = &deployment.name;
+        return format!(
+            "deployment/{name} is deleted: see it as it was with --as-of, or `cairn history deployment/{name}`"
+        );
+    }
     if nodes.is_empty() {
         return format!("{}\n(no resources)", heading(deployment, nodes));
     }
@@ -131,16 +139,16 @@ mod tests {
 
     const NOW: Time = Time::from_micros(60_000_000);
 
-    fn deployment() -> Deployment {
+    fn look() -> Look {
         let resource = |id: &str, phase: &str| {
             let on = (phase == "blocked").then(|| json!({"on": "database/d"}));
             json!({"id": id, "phase": phase, "ready": phase == "ready", "since": "1970-01-01T00:00:48Z", "blocker": on})
         };
         let waits = json!({"on": "database/d", "reason": "waits for database/d", "since": "1970-01-01T00:00:30Z"});
         let broken = json!({"on": null, "reason": "disk is full", "since": "1970-01-01T00:00:50Z"});
-        serde_json::from_value(json!({
+        let deployment = serde_json::from_value(json!({
             "name": "dev_shop", "phase": "rolling", "revision": 2,
-            "rollout": {"name": "dev_shop_1", "number": 1, "purpose": "deploy", "outcome": "running"},
+            "rollout": {"name": "dev_shop_1", "number": 1, "revision": 2, "purpose": "deploy", "outcome": "running"},
             "tree": [
                 {"resource": resource("cluster/c", "ready"), "member": false, "needs": [], "blockers": []},
                 {"resource": resource("database/d", "failing"), "member": true, "needs": ["cluster/c"], "blockers": [broken]},
@@ -148,13 +156,14 @@ mod tests {
                  "blockers": [waits, broken]},
             ]
         }))
-        .unwrap()
+        .unwrap();
+        Look { deployment, time: NOW }
     }
 
     #[test]
     fn what_is_needed_is_drawn_below_what_needs_it() {
         assert_eq!(
-            draw(&deployment(), NOW, false),
+            draw(&look(), false),
             "deployment/dev_shop revision 2, deploy 1 running, 1/3 ready\n\
              RESOURCE         READY  SINCE  STATE    BLOCKER\n\
              workload/w       no     12s    waiting  database/d: disk is full (10s)\n\

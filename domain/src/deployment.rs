@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::decider::{Decider, Rejection};
+use crate::environment::Definition;
 use crate::name::{InvalidName, Name, ResourceId};
 use crate::plan::Purpose;
 use crate::time::Time;
@@ -130,6 +131,20 @@ impl Deployment {
     pub const fn running(&self) -> Option<&RolloutRef> {
         match (&self.rollout, &self.outcome) {
             (Some(rollout), None) => Some(rollout),
+            _ => None,
+        }
+    }
+
+    /// The rollout that failed and is to be taken back to the last good revision, where the environment wants that.
+    #[must_use]
+    pub const fn to_be_taken_back(&self, environment: &Definition) -> Option<&RolloutRef> {
+        match (&self.rollout, &self.outcome, self.good_revision) {
+            (Some(rollout), Some(Outcome::Failed { .. }), Some(_))
+                if environment.rollback_on_failure
+                    && matches!(rollout.purpose, Purpose::Deploy) =>
+            {
+                Some(rollout)
+            }
             _ => None,
         }
     }

@@ -124,6 +124,8 @@ pub struct Options {
     pub purpose: Purpose,
     /// Something that holds data may be replaced.
     pub allow_replace: bool,
+    /// Something that holds data, and that the application no longer declares, may be deleted.
+    pub allow_delete: bool,
     /// More may be deleted or replaced than the environment's guardrails say.
     pub allow_mass_delete: bool,
 }

@@ -23,6 +23,7 @@ pub use list::{Filter, Sort};
 pub(crate) use quarantine::is_held;
 pub use why::{CHAIN_MAX, RECENT_MAX, Why};
 
+use crate::fold::signed;
 use crate::state::State;
 use crate::store::{Cells, Statement, StoreError};
 use crate::views::{Views, position};
@@ -175,6 +176,23 @@ impl Views {
                 Ok(position(at.unwrap_or_default()))
             }
         }
+    }
+
+    /// When a moment of the past was: of a position, the time of its commit; none before the first.
+    ///
+    /// # Errors
+    /// [`QueryError::Future`] when the views are not there yet.
+    pub async fn time_as_of(&self, as_of: AsOf) -> Result<Option<Time>, QueryError> {
+        if let AsOf::Time(time) = as_of {
+            return Ok(Some(time));
+        }
+        let mut sql = Sql::new();
+        sql.push("SELECT a.time FROM activity a WHERE a.position <= ");
+        sql.bind(signed(self.position_as_of(as_of).await?.get()));
+        sql.push(" ORDER BY a.position DESC LIMIT 1");
+        let rows = self.select(sql.done()).await?;
+        let time = rows.into_iter().next().map(|mut cells| cells.int()).transpose()?;
+        Ok(time.map(Time::from_micros))
     }
 
     /// The streams that commits after `from` and up to `to` are about, each once.

@@ -161,19 +161,17 @@ impl Driver {
         deployment: &Deployment,
     ) -> Result<Decision, StepError> {
         let settled = Decision::new(stream.clone(), Act::Settled);
-        let (Some(rollout), Some(Outcome::Failed { .. }), Some(_)) =
-            (&deployment.rollout, &deployment.outcome, deployment.good_revision)
-        else {
+        let failed = matches!(deployment.outcome, Some(Outcome::Failed { .. }));
+        if !failed || self.roll_back.is_none() {
+            return Ok(settled);
+        }
+        let Some(environment) = self.environment(stream, deployment).await? else {
             return Ok(settled);
         };
-        if rollout.purpose != Purpose::Deploy || self.roll_back.is_none() {
-            return Ok(settled);
-        }
-        let environment = self.environment(stream, deployment).await?;
-        if !environment.is_some_and(|environment| environment.rollback_on_failure) {
-            return Ok(settled);
-        }
-        Ok(decided(stream, Move::RollBack(rollout.clone())))
+        Ok(match deployment.to_be_taken_back(&environment) {
+            Some(rollout) => decided(stream, Move::RollBack(rollout.clone())),
+            None => settled,
+        })
     }
 
     async fn environment(

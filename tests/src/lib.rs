@@ -150,7 +150,12 @@ impl Plane {
             environment: "dev".parse().unwrap(),
             revision,
             images: BTreeMap::new(),
-            options: Options { purpose, allow_replace: false, allow_mass_delete: false },
+            options: Options {
+                purpose,
+                allow_replace: false,
+                allow_delete: true,
+                allow_mass_delete: false,
+            },
             hints: Hints::default(),
         };
         self.planner.plan(&request, &context()).await

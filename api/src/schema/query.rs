@@ -5,12 +5,13 @@ mod filters;
 use async_graphql::{Context, Enum, Object, SimpleObject};
 use domain::{application, class, deployment, environment};
 use projections::{Filter, Page, Row};
+use reconcilers::{Clock as _, WallClock};
 
 use filters::{ActivityFilter, ResourceFilter};
 
 use super::types::{
     Activity, Application, Class, Connection, Deployment, Environment, Moment, Paging, Plan,
-    Position, Quarantined, Resource, Version, Why,
+    Position, Quarantined, Resource, Timestamp, Version, Why,
 };
 use super::{plane, settle, shown};
 use crate::fault::Fault;
@@ -57,6 +58,15 @@ impl Query {
         shown(server_info(ctx).await.map(Some))
     }
 
+    /// When a moment was: of a position, the time of its commit; now, by the server's clock, for none.
+    async fn time(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The moment.")] as_of: Option<Moment>,
+    ) -> Shown<Timestamp> {
+        shown(time(ctx, as_of).await)
+    }
+
     /// One resource, by `kind/name`.
     async fn resource(
         &self,
@@ -81,10 +91,10 @@ impl Query {
         #[graphql(desc = "As it was then.")] as_of: Option<Moment>,
         #[graphql(desc = "Waits until the views show this position.")] at_least: Option<Position>,
     ) -> Shown<Connection<Resource>> {
-        let as_of = as_of.map(|moment| moment.0);
         let filter = filter.unwrap_or_default();
         shown(
             settled(ctx, at_least, async {
+                let as_of = as_of.map(Moment::past).transpose()?;
                 let filter = filter.into_filter(Filter::of(plane(ctx).tenant.clone(), &[]))?;
                 let page = list(ctx, filter, sort, Paging::of(first, after)?, as_of).await?;
                 Connection::of(page, |row| Resource::of(row, as_of)).map(Some)
@@ -145,9 +155,9 @@ impl Query {
         #[graphql(desc = "As it was then.")] as_of: Option<Moment>,
         #[graphql(desc = "Waits until the views show this position.")] at_least: Option<Position>,
     ) -> Shown<Connection<Deployment>> {
-        let past = as_of.map(|moment| moment.0);
         shown(
             settled(ctx, at_least, async {
+                let past = as_of.map(Moment::past).transpose()?;
                 let page = of_kind(ctx, deployment::KIND, Paging::of(first, after)?, as_of).await?;
                 Connection::of(page, |row| Deployment::of(row, past)).map(Some)
             })
@@ -323,6 +333,11 @@ async fn settled<T>(
     answer.await
 }
 
+async fn time(ctx: &Context<'_>, as_of: Option<Moment>) -> Result<Option<Timestamp>, Fault> {
+    let Some(moment) = as_of else { return Ok(Some(Timestamp(WallClock.now()))) };
+    Ok(plane(ctx).views.time_as_of(moment.past()?).await?.map(Timestamp))
+}
+
 async fn server_info(ctx: &Context<'_>) -> Result<ServerInfo, Fault> {
     let plane = plane(ctx);
     Ok(ServerInfo {
@@ -343,7 +358,7 @@ async fn of_kind(
     as_of: Option<Moment>,
 ) -> Result<Page<Row>, Fault> {
     let filter = Filter::of(plane(ctx).tenant.clone(), &[kind]);
-    list(ctx, filter, Sort::Name, paging, as_of.map(|moment| moment.0)).await
+    list(ctx, filter, Sort::Name, paging, as_of.map(Moment::past).transpose()?).await
 }
 
 async fn list(

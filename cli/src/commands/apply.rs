@@ -199,6 +199,7 @@ async fn record(sources: &Sources, session: &Session) -> Outcome<(String, u64)> 
 fn input(target: &Target, application: &str, revision: u64) -> Value {
     json!({
         "idempotencyKey": key(), "application": application, "environment": target.env, "revision": revision,
-        "allowReplace": target.allow_replace, "allowMassDelete": target.allow_mass_delete,
+        "allowReplace": target.allowed.allow_replace, "allowDelete": target.allowed.allow_delete,
+        "allowMassDelete": target.allowed.allow_mass_delete,
     })
 }

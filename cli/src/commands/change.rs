@@ -18,7 +18,9 @@ pub(super) async fn rollback(args: &Rollback, session: &Session) -> Outcome {
         "mutation($input: DeploymentRollbackInput!) {{ deploymentRollback(input: $input) {STARTED} }}"
     );
     let input = json!({
-        "idempotencyKey": key(), "deployment": args.deployment, "revision": args.to, "allowReplace": args.allow_replace,
+        "idempotencyKey": key(), "deployment": args.deployment, "revision": args.to,
+        "allowReplace": args.allowed.allow_replace, "allowDelete": args.allowed.allow_delete,
+        "allowMassDelete": args.allowed.allow_mass_delete,
     });
     let started = start(session, &query, "deploymentRollback", input).await?;
     let what = format!("rollback of {}", args.deployment);

@@ -114,7 +114,12 @@ pub(super) async fn history(args: &History, session: &Session) -> Outcome {
 
 fn unknown(id: &str) -> Failure {
     Failure::not_found(format!("thing `{id}`"))
-        .hint("name it by kind/name, by its uid, or by the provider's name for it")
+        .hint(match id.contains(['/', ':']) {
+            true => "name it by kind/name, by its uid, or by the provider's name for it".to_owned(),
+            false => format!(
+                "name it by kind/name, such as deployment/{id}, by its uid, or by the provider's name for it"
+            ),
+        })
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {

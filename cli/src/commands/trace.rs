@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::Session;
 use crate::answers::RESOURCE;
 use crate::args::{Output, Trace, Wait};
-use crate::failure::{Exit, Failure, Outcome};
-use crate::progress::{Goal, Progress, look};
-use crate::terminal::now;
+use crate::failure::{Exit, Outcome};
+use crate::look::{Question, look, unknown};
+use crate::progress::{Goal, Progress};
 use crate::tree;
 
 /// How often a watched deployment is looked at.
@@ -19,9 +19,10 @@ pub(super) async fn run(args: &Trace, session: &Session) -> Outcome {
         Output::Json => json_tree(args, session).await,
         Output::Table if args.watch => watch(args, session).await,
         Output::Table => {
-            let deployment = look(&session.client, &args.deployment, args.as_of.as_deref()).await?;
-            let deployment = deployment.ok_or_else(|| unknown(&args.deployment))?;
-            session.terminal.print(&tree::draw(&deployment, now(), session.terminal.colour_data));
+            let (deployment, as_of) = (args.deployment.as_str(), args.as_of.as_deref());
+            let question = Question { deployment, as_of, rollout: None };
+            let last = look(&session.client, question).await?;
+            session.terminal.print(&tree::draw(&last, session.terminal.colour_data));
             Ok(Exit::Done)
         }
     }
@@ -46,19 +47,19 @@ async fn json_tree(args: &Trace, session: &Session) -> Outcome {
 
 async fn watch(args: &Trace, session: &Session) -> Outcome {
     let mut drawn = 0;
-    let mut last = String::new();
+    let mut printed = String::new();
+    let question = Question { deployment: &args.deployment, ..Question::default() };
     loop {
-        let deployment = look(&session.client, &args.deployment, None).await?;
-        let deployment = deployment.ok_or_else(|| unknown(&args.deployment))?;
-        let text = tree::draw(&deployment, now(), session.terminal.colour_talk);
+        let last = look(&session.client, question).await?;
+        let text = tree::draw(&last, session.terminal.colour_talk);
         if session.terminal.live {
             session.terminal.redraw(drawn, &text);
             drawn = text.lines().count();
-        } else if text != last {
+        } else if text != printed {
             session.terminal.print(&text);
-            last = text;
+            printed = text;
         }
-        if deployment.phase == "deleted" {
+        if last.deployment.phase == "deleted" {
             return Ok(Exit::Done);
         }
         tokio::select! {
@@ -70,16 +71,11 @@ async fn watch(args: &Trace, session: &Session) -> Outcome {
 
 /// Waits until a deployment is ready, or gone where it is being taken down.
 pub(super) async fn wait(args: &Wait, session: &Session) -> Outcome {
-    let deployment = look(&session.client, &args.deployment, None).await?;
-    let deployment = deployment.ok_or_else(|| unknown(&args.deployment))?;
-    let rollout = deployment.rollout.as_ref();
+    let question = Question { deployment: &args.deployment, ..Question::default() };
+    let last = look(&session.client, question).await?;
+    let rollout = last.deployment.rollout.as_ref();
     let goes = rollout.is_some_and(|rollout| rollout.purpose == "delete");
     let goal = if goes { Goal::Gone } else { Goal::Ready };
     let name = rollout.map(|rollout| rollout.name.as_str());
     Progress::new(session, &args.deployment, name, goal, args.patience.timeout).run().await
-}
-
-/// A deployment that is not there.
-pub(super) fn unknown(name: &str) -> Failure {
-    Failure::not_found(format!("deployment `{name}`")).hint("see `cairn get deployments`")
 }

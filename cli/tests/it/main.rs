@@ -13,4 +13,5 @@ mod mirror;
 mod plane;
 mod quarantine;
 mod stores;
+mod told;
 mod transcript;

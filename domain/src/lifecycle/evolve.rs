@@ -26,6 +26,9 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
                 body.blocker = None;
+                // What is going away is not as wanted, whatever it was before.
+                body.readiness =
+                    Readiness { ready: false, since: at, reason: None, ..body.readiness };
                 Resource::Deleting(body, Deletion { since: at, replacement })
             }
             Resource::Deleting(body, deletion) => {

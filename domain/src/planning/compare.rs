@@ -195,6 +195,17 @@ impl Comparison<'_> {
 
     /// Judges something that is there and no longer wanted.
     fn unwanted(&mut self, id: &ResourceId, state: Option<&Resource>) {
+        if let Some(Resource::Live(body)) = state {
+            let own = body.deployment() == Some(&self.desired.deployment);
+            if own && !body.protected && holds_data(&body.spec) && !self.options.allow_delete {
+                let message = format!(
+                    "{id} is no longer declared: it would be deleted, and what is in it would be lost"
+                );
+                let refusal = Refusal::new(RefusalCode::DeletionNotAllowed, "", message);
+                self.refusals.push(refusal.hint("declare it again, or plan with --allow-delete"));
+                return;
+            }
+        }
         judge_deletion(id, state, &self.desired.deployment, &mut self.steps, &mut self.refusals);
     }
 

@@ -30,6 +30,7 @@ pub enum RefusalCode {
     ClassNotFound,
     ChangeRefused,
     Cycle,
+    DeletionNotAllowed,
     DeletionProtected,
     EnvironmentGone,
     GuardrailViolated,

@@ -63,6 +63,7 @@ fn replacements_come_first_and_deletions_backwards() {
     world.deploy();
     world.unprotect();
     world.options.allow_replace = true;
+    world.options.allow_delete = true;
     world.model.resources.get_mut("db").unwrap().params.insert("storage_gib".into(), 5.into());
     world.model.resources.get_mut("db").unwrap().delete = None;
     world.model.resources.remove("photos");

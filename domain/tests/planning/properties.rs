@@ -134,6 +134,7 @@ proptest! {
     fn a_plan_that_was_carried_out_leaves_nothing_to_plan(first in application(), second in application()) {
         let mut world = World::new(first, "dev");
         world.options.allow_replace = true;
+    world.options.allow_delete = true;
         check_order(&world.plan(), &world);
         world.deploy();
         prop_assert_eq!(world.plan().steps, vec![]);

@@ -217,10 +217,21 @@ fn what_is_protected_is_neither_deleted_nor_replaced() {
 }
 
 #[test]
+fn what_holds_data_is_deleted_only_with_permission() {
+    let mut world = world("name: shop\nimage: a:1\nresources: {files: s3}\n");
+    world.deploy();
+    world.model.resources.clear();
+    assert_eq!(codes(&world), [RefusalCode::DeletionNotAllowed]);
+    world.options.allow_delete = true;
+    assert_eq!(world.plan().steps[0].action, StepAction::Delete);
+}
+
+#[test]
 fn many_deletions_at_once_need_permission() {
     let mut world = world("name: shop\nimage: a:1\nresources: {aa: s3, bb: s3, cc: s3}\n");
     world.deploy();
     world.rules().guardrails.deletions_max = Some(2);
+    world.options.allow_delete = true;
     world.model.resources.clear();
     assert_eq!(codes(&world), [RefusalCode::MassDeletion]);
     world.options.allow_mass_delete = true;

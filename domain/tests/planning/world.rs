@@ -72,6 +72,7 @@ impl World {
             options: Options {
                 purpose: Purpose::Deploy,
                 allow_replace: false,
+                allow_delete: false,
                 allow_mass_delete: false,
             },
             incarnations: 0,

@@ -51,6 +51,7 @@ impl WayBack {
             options: Options {
                 purpose: Purpose::Rollback,
                 allow_replace: false,
+                allow_delete: true,
                 allow_mass_delete: true,
             },
             hints: Hints::default(),

@@ -181,7 +181,12 @@ pub(crate) fn request(purpose: Purpose) -> Request {
         environment: "dev".parse().unwrap(),
         revision: None,
         images: Default::default(),
-        options: Options { purpose, allow_replace: false, allow_mass_delete: false },
+        options: Options {
+            purpose,
+            allow_replace: false,
+            allow_delete: true,
+            allow_mass_delete: false,
+        },
         hints: Hints::default(),
     }
 }

@@ -102,6 +102,7 @@ pub(crate) async fn roll_back(
     let options = Options {
         purpose: Purpose::Rollback,
         allow_replace: input.allow_replace.unwrap_or_default(),
+        allow_delete: input.allow_delete.unwrap_or_default(),
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
     let request = Request {
@@ -130,6 +131,7 @@ pub(crate) async fn delete(
         options: Options {
             purpose: Purpose::Delete,
             allow_replace: false,
+            allow_delete: true,
             allow_mass_delete: true,
         },
         hints: Hints::default(),
@@ -147,6 +149,7 @@ async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Reques
     let options = Options {
         purpose: Purpose::Deploy,
         allow_replace: input.allow_replace.unwrap_or_default(),
+        allow_delete: input.allow_delete.unwrap_or_default(),
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
     let hints = Hints {

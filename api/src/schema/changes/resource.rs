@@ -47,16 +47,32 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
                 );
                 return Err(error.with_hint(hint).into());
             }
+            if state.body().is_none() {
+                return Err(not_there(&id, &state));
+            }
             refuse_used(work, &id).await?;
             Command::RequestDeletion { uid: state.uid(), replacement: false, at }
         }
     };
     let executed = work.execute::<Resource>(&stream, command).await?;
+    let accepted = executed.state.body().and_then(|body| body.accepted.as_ref());
+    if intent == Intent::AcceptDrift && accepted.is_none() {
+        let message = format!("{id} has not drifted: there is nothing to accept");
+        return Err(UserError::new("NOTHING_TO_ACCEPT", "input.id", message).into());
+    }
     Ok(Answer {
         resource: Some(id.to_string()),
         unchanged: executed.events.is_empty(),
         ..Answer::default()
     })
+}
+
+/// What is gone is said to be gone: whoever deletes it may have meant another.
+fn not_there(id: &ResourceId, state: &Resource) -> Stop {
+    let Resource::Gone(grave) = state else { return not_found("input.id", &id.to_string()) };
+    let message = format!("{id} is gone since {}", grave.at);
+    let hint = format!("see what became of it: cairn history {id}");
+    UserError::new("NOT_FOUND", "input.id", message).with_hint(hint).into()
 }
 
 /// What others need is not deleted under them: it would wait for them, and whatever is new for it.

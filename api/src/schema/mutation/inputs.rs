@@ -60,6 +60,8 @@ pub(crate) struct DeploymentDeployInput {
     pub(crate) images: Option<Vec<ImageInput>>,
     /// Something that holds data may be replaced.
     pub(crate) allow_replace: Option<bool>,
+    /// Something that holds data, and that the revision does not declare, may be deleted.
+    pub(crate) allow_delete: Option<bool>,
     /// More may be deleted than the environment's guardrails say.
     pub(crate) allow_mass_delete: Option<bool>,
 }
@@ -95,6 +97,8 @@ pub(crate) struct DeploymentRollbackInput {
     pub(crate) revision: Option<u64>,
     /// Something that holds data may be replaced.
     pub(crate) allow_replace: Option<bool>,
+    /// Something that holds data, and that the revision does not declare, may be deleted.
+    pub(crate) allow_delete: Option<bool>,
     /// More may be deleted than the environment's guardrails say.
     pub(crate) allow_mass_delete: Option<bool>,
 }

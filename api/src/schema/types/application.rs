@@ -75,7 +75,7 @@ impl Application {
     ) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let Some(stream) = plane.stream(domain::application::KIND, name) else { return Ok(None) };
-        let as_of: Option<AsOf> = as_of.map(|moment| moment.0);
+        let as_of: Option<AsOf> = as_of.map(Moment::past).transpose()?;
         plane.views.get(&stream, as_of).await?.map(Self::of).transpose()
     }
 }

@@ -1,10 +1,11 @@
 //! A deployment: one application in one environment, and the rollout under way.
 
 use async_graphql::{ComplexObject, Context, ID, SimpleObject};
-use domain::deployment::{Outcome, RolloutRef};
+use domain::deployment::{Deployment as State, Outcome, RolloutRef};
+use domain::environment;
 use domain::plan::Purpose;
 use domain::rollout::{self, Rollout as Run};
-use projections::{AsOf, Row, State};
+use projections::{AsOf, Row, State as Any};
 
 use super::plan::Plan;
 use super::tree::{TreeNode, nodes};
@@ -37,9 +38,7 @@ pub(crate) struct Deployment {
     /// The commit that led to this state.
     position: Position,
     #[graphql(skip)]
-    rollout: Option<RolloutRef>,
-    #[graphql(skip)]
-    outcome: Option<Outcome>,
+    state: Box<State>,
     #[graphql(skip)]
     as_of: Option<AsOf>,
 }
@@ -75,16 +74,35 @@ pub(crate) struct Rollout {
 
 #[ComplexObject]
 impl Deployment {
-    /// The last rollout.
+    /// The last rollout, or one of those before.
     #[graphql(complexity = "5 + child_complexity")]
-    async fn rollout(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<Rollout>> {
-        shown(self.last_rollout(ctx).await)
+    async fn rollout(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, counted from 1; the last when none is given.")] number: Option<
+            u64,
+        >,
+    ) -> Option<async_graphql::Result<Rollout>> {
+        shown(match number {
+            Some(number)
+                if self.state.rollout.as_ref().is_none_or(|last| last.number != number) =>
+            {
+                self.earlier_rollout(ctx, number).await
+            }
+            Some(_) | None => self.last_rollout(ctx).await,
+        })
+    }
+
+    /// The last rollout failed, and a rollback to `goodRevision` is about to start.
+    #[graphql(complexity = "5")]
+    async fn rollback_pending(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<bool>> {
+        shown(self.is_to_be_taken_back(ctx).await.map(Some))
     }
 
     /// The plan of the last rollout.
     #[graphql(complexity = "20 + child_complexity")]
     async fn plan(&self, ctx: &Context<'_>) -> Option<async_graphql::Result<Plan>> {
-        let rollout = self.rollout.as_ref()?;
+        let rollout = self.state.rollout.as_ref()?;
         shown(Plan::find(ctx, &rollout.plan.to_string()).await)
     }
 
@@ -115,13 +133,13 @@ fn outcome(outcome: Option<&Outcome>) -> (&'static str, Option<String>) {
 
 impl Deployment {
     pub(crate) fn of(row: Row, as_of: Option<AsOf>) -> Result<Self, Fault> {
-        let State::Deployment(state) = row.state()? else {
+        let Any::Deployment(state) = row.state()? else {
             return Err(Fault::bad_input(format!("{} is not a deployment", row.stream)));
         };
         Ok(Self {
             name: row.stream.name().to_string(),
-            application: state.application.map(|name| name.to_string()),
-            environment: state.environment.map(|name| name.to_string()),
+            application: state.application.as_ref().map(ToString::to_string),
+            environment: state.environment.as_ref().map(ToString::to_string),
             phase: row.phase,
             ready: row.ready,
             revision: state.rollout.as_ref().map(|rollout| rollout.revision),
@@ -129,8 +147,7 @@ impl Deployment {
             members: state.members.iter().map(|member| ID(member.to_string())).collect(),
             changed_at: Timestamp(row.time),
             position: Position(row.position),
-            rollout: state.rollout,
-            outcome: state.outcome,
+            state: Box::new(state),
             as_of,
         })
     }
@@ -142,7 +159,7 @@ impl Deployment {
     ) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let Some(stream) = plane.stream(domain::deployment::KIND, name) else { return Ok(None) };
-        let as_of = as_of.map(|moment| moment.0);
+        let as_of = as_of.map(Moment::past).transpose()?;
         let row = plane.views.get(&stream, as_of).await?;
         row.map(|row| Self::of(row, as_of)).transpose()
     }
@@ -154,34 +171,80 @@ impl Deployment {
         nodes(rows, &self.name, self.as_of)
     }
 
+    async fn is_to_be_taken_back(&self, ctx: &Context<'_>) -> Result<bool, Fault> {
+        let (plane, failed) =
+            (plane(ctx), matches!(self.state.outcome, Some(Outcome::Failed { .. })));
+        let name = self.state.environment.as_ref().filter(|_| failed);
+        let stream = name.and_then(|name| plane.stream(environment::KIND, name.as_str()));
+        let Some(stream) = stream else { return Ok(false) };
+        let row = plane.views.get(&stream, self.as_of).await?;
+        let Some(Any::Environment(environment)) = row.map(|row| row.state()).transpose()? else {
+            return Ok(false);
+        };
+        let definition = environment.definition.as_ref();
+        Ok(definition.is_some_and(|rules| self.state.to_be_taken_back(rules).is_some()))
+    }
+
     async fn last_rollout(&self, ctx: &Context<'_>) -> Result<Option<Rollout>, Fault> {
-        let Some(last) = &self.rollout else { return Ok(None) };
-        let plane = plane(ctx);
+        let Some(last) = &self.state.rollout else { return Ok(None) };
         let name = format!("{}_{}", self.name, last.number);
-        let row = match plane.stream(rollout::KIND, &name) {
-            Some(stream) => plane.views.get(&stream, self.as_of).await?,
-            None => None,
-        };
-        let body = match row.map(|row| row.state()).transpose()? {
-            Some(State::Rollout(Run::Started(body))) => Some(body),
+        let body = self.rollout_body(ctx, &name).await?;
+        Ok(Some(Rollout::of(name, last, self.state.outcome.as_ref(), body.as_ref())))
+    }
+
+    async fn earlier_rollout(
+        &self,
+        ctx: &Context<'_>,
+        number: u64,
+    ) -> Result<Option<Rollout>, Fault> {
+        let name = format!("{}_{number}", self.name);
+        let Some(body) = self.rollout_body(ctx, &name).await? else { return Ok(None) };
+        let Some(plan) = Plan::find(ctx, &body.plan.to_string()).await? else { return Ok(None) };
+        let header = plan.header();
+        let (revision, purpose) = (header.revision, header.purpose);
+        let known = RolloutRef { number, plan: body.plan, revision, purpose };
+        let outcome = body.ended.as_ref().map(|(outcome, _)| outcome);
+        Ok(Some(Rollout::of(name, &known, outcome, Some(&body))))
+    }
+
+    async fn rollout_body(
+        &self,
+        ctx: &Context<'_>,
+        name: &str,
+    ) -> Result<Option<rollout::Body>, Fault> {
+        let plane = plane(ctx);
+        let Some(stream) = plane.stream(rollout::KIND, name) else { return Ok(None) };
+        let row = plane.views.get(&stream, self.as_of).await?;
+        Ok(match row.map(|row| row.state()).transpose()? {
+            Some(Any::Rollout(Run::Started(body))) => Some(body),
             _ => None,
-        };
-        let (outcome, reason) = outcome(self.outcome.as_ref());
-        let waiting = body.as_ref().and_then(|body| body.waiting.as_ref());
-        let ended = body.as_ref().and_then(|body| body.ended.as_ref());
-        Ok(Some(Rollout {
+        })
+    }
+}
+
+impl Rollout {
+    fn of(
+        name: String,
+        known: &RolloutRef,
+        came_to: Option<&Outcome>,
+        body: Option<&rollout::Body>,
+    ) -> Self {
+        let (outcome, reason) = outcome(came_to);
+        let waiting = body.and_then(|body| body.waiting.as_ref());
+        let ended = body.and_then(|body| body.ended.as_ref());
+        Self {
             name,
-            number: last.number,
-            plan_id: ID(last.plan.to_string()),
-            revision: last.revision,
-            purpose: purpose(last.purpose).to_owned(),
+            number: known.number,
+            plan_id: ID(known.plan.to_string()),
+            revision: known.revision,
+            purpose: purpose(known.purpose).to_owned(),
             outcome: outcome.to_owned(),
             reason,
-            steps_total: body.as_ref().map(|body| body.steps_total),
-            started_at: body.as_ref().map(|body| Timestamp(body.started_at)),
+            steps_total: body.map(|body| body.steps_total),
+            started_at: body.map(|body| Timestamp(body.started_at)),
             ended_at: ended.map(|(_, at)| Timestamp(*at)),
             waiting_on: waiting.map(|waiting| ID(waiting.resource.to_string())),
             waiting_reason: waiting.map(|waiting| waiting.reason.clone()),
-        }))
+        }
     }
 }

@@ -114,6 +114,10 @@ impl Plan {
 }
 
 impl Plan {
+    pub(crate) const fn header(&self) -> &plan::Header {
+        &self.recorded.plan.header
+    }
+
     pub(crate) async fn find(ctx: &Context<'_>, id: &str) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let Some(stream) = plane.stream(plan::KIND, id) else { return Ok(None) };

@@ -124,7 +124,7 @@ async fn found(
 ) -> Result<Option<Row>, Fault> {
     let plane = plane(ctx);
     match plane.stream(kind, name) {
-        Some(stream) => Ok(plane.views.get(&stream, as_of.map(|moment| moment.0)).await?),
+        Some(stream) => Ok(plane.views.get(&stream, as_of.map(Moment::past).transpose()?).await?),
         None => Ok(None),
     }
 }

@@ -3,6 +3,9 @@
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use domain::Time;
 use projections::AsOf;
+use reconcilers::{Clock as _, WallClock};
+
+use crate::fault::Fault;
 
 /// A place in the total order of the log: a number, written as text. Later is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,26 @@ impl ScalarType for Timestamp {
 
 /// A moment of the past: a position of the log, or a time in RFC 3339.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment(pub(crate) AsOf);
+pub(crate) struct Moment(AsOf);
+
+/// How far the clock of a client may be ahead of the server's, in microseconds.
+const AHEAD_MAX: i64 = 60_000_000;
+
+impl Moment {
+    /// The moment itself.
+    ///
+    /// # Errors
+    /// Nothing can be said of a time that is yet to come. Positions are judged by the views, which know the last.
+    pub(crate) fn past(self) -> Result<AsOf, Fault> {
+        let now = WallClock.now();
+        match self.0 {
+            AsOf::Time(time) if time > now.plus_micros(AHEAD_MAX) => {
+                Err(Fault::bad_input(format!("{time} is in the future: it is {now} now")))
+            }
+            AsOf::Time(_) | AsOf::Position(_) => Ok(self.0),
+        }
+    }
+}
 
 /// A moment of the past: a position of the log, or a time in RFC 3339.
 #[Scalar]

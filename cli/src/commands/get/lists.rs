@@ -11,7 +11,7 @@ use crate::args::{Get, Output};
 use crate::commands::Session;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::table::table;
-use crate::terminal::{age, now};
+use crate::terminal::age;
 
 /// The most items of a list: beyond it a filter is wanted.
 const ITEMS_MAX: usize = 10_000;
@@ -35,17 +35,17 @@ pub(super) async fn show(what: What, args: &Get, session: &Session) -> Outcome {
     let pass = if filter.is_empty() { "" } else { ", filter: $filter" };
     let fragment = if fields == "...R" { RESOURCE } else { "" };
     let query = format!(
-        "query($after: String, $asOf: Moment{filter}) {{ {list}(first: {PAGE}, after: $after, asOf: $asOf{pass}) {{ \
+        "query($after: String, $asOf: Moment{filter}) {{ time(asOf: $asOf) {list}(first: {PAGE}, after: $after, asOf: $asOf{pass}) {{ \
          nodes {{ {fields} }} pageInfo {{ hasNextPage endCursor }} }} }} {fragment}"
     );
     let kinds =
         if let What::Resources(Some(kind)) = what { Some(vec![kind.as_str()]) } else { None };
     let filter = json!({ "kinds": kinds, "deployment": args.deployment, "includeGone": args.gone });
-    let nodes = pages(session, &query, list, &args.as_of, filter).await?;
+    let (nodes, time) = pages(session, &query, list, &args.as_of, filter).await?;
     match args.output {
         Output::Json => session.terminal.print(&Value::Array(nodes).to_string()),
         Output::Table if nodes.is_empty() => session.terminal.say("nothing found"),
-        Output::Table => session.terminal.print(&rows(what, nodes)?),
+        Output::Table => session.terminal.print(&rows(what, nodes, time)?),
     }
     Ok(Exit::Done)
 }
@@ -56,30 +56,31 @@ async fn pages(
     list: &str,
     as_of: &Option<String>,
     filter: Value,
-) -> Outcome<Vec<Value>> {
-    let mut nodes = Vec::new();
+) -> Outcome<(Vec<Value>, Time)> {
+    let (mut nodes, mut time) = (Vec::new(), None);
     let mut after = Value::Null;
     while nodes.len() < ITEMS_MAX {
         let variables = json!({ "after": after, "asOf": as_of, "filter": filter });
         let mut data: Value = session.client.ask(query, variables).await?;
+        time = data.get("time").and_then(Value::as_str).and_then(|time| time.parse().ok()).or(time);
         let page = data.get_mut(list).map(Value::take).unwrap_or_default();
         nodes.extend(page.get("nodes").and_then(Value::as_array).cloned().unwrap_or_default());
         let next =
             page.pointer("/pageInfo/hasNextPage").and_then(Value::as_bool).unwrap_or_default();
         if !next {
-            return Ok(nodes);
+            return Ok((nodes, time.unwrap_or_default()));
         }
         after = page.pointer("/pageInfo/endCursor").cloned().unwrap_or_default();
     }
     session.terminal.say(&format!("only the first {ITEMS_MAX} are shown"));
-    Ok(nodes)
+    Ok((nodes, time.unwrap_or_default()))
 }
 
-fn rows(what: What, nodes: Vec<Value>) -> Outcome<String> {
+fn rows(what: What, nodes: Vec<Value>, time: Time) -> Outcome<String> {
     Ok(match what {
-        What::Resources(_) => resources(&read(nodes)?),
-        What::Deployments => deployments(&read(nodes)?),
-        What::Applications => applications(&read(nodes)?),
+        What::Resources(_) => resources(&read(nodes)?, time),
+        What::Deployments => deployments(&read(nodes)?, time),
+        What::Applications => applications(&read(nodes)?, time),
         What::Environments => environments(&read(nodes)?),
         What::Classes => classes(&read(nodes)?),
         What::Plan => String::new(),
@@ -96,12 +97,12 @@ fn dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "-".to_owned())
 }
 
-fn resources(resources: &[Resource]) -> String {
+fn resources(resources: &[Resource], time: Time) -> String {
     let row = |resource: &Resource| {
         [
             resource.id.clone(),
             if resource.ready { "yes" } else { "no" }.to_owned(),
-            dash(resource.declared_at.or(resource.since).map(|since| age(since, now()))),
+            dash(resource.declared_at.or(resource.since).map(|since| age(since, time))),
             resource.state(),
             dash(resource.class.clone()),
             dash(resource.deployment.clone()),
@@ -127,7 +128,7 @@ struct Deployment {
     changed_at: Time,
 }
 
-fn deployments(deployments: &[Deployment]) -> String {
+fn deployments(deployments: &[Deployment], time: Time) -> String {
     let row = |deployment: &Deployment| {
         [
             deployment.name.clone(),
@@ -135,7 +136,7 @@ fn deployments(deployments: &[Deployment]) -> String {
             dash(deployment.environment.clone()),
             dash(deployment.revision.map(|revision| revision.to_string())),
             deployment.phase.clone(),
-            age(deployment.changed_at, now()),
+            age(deployment.changed_at, time),
         ]
     };
     let rows: Vec<_> = deployments.iter().map(row).collect();
@@ -151,12 +152,12 @@ struct Application {
     changed_at: Time,
 }
 
-fn applications(applications: &[Application]) -> String {
+fn applications(applications: &[Application], time: Time) -> String {
     let row = |application: &Application| {
         [
             application.name.clone(),
             application.revision.to_string(),
-            age(application.changed_at, now()),
+            age(application.changed_at, time),
             application.workloads.join(", "),
         ]
     };

@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 use super::What;
 use crate::args::{Get, Output};
 use crate::commands::Session;
-use crate::commands::trace::unknown;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::progress::look;
-use crate::terminal::now;
+use crate::look::{Question, look};
 use crate::tree;
 
 /// The deepest indentation of what is shown.
@@ -17,9 +15,9 @@ const DEPTH_MAX: usize = 16;
 /// Shows one thing.
 pub(super) async fn show(what: What, name: &str, args: &Get, session: &Session) -> Outcome {
     if what == What::Deployments && args.output == Output::Table {
-        let deployment = look(&session.client, name, args.as_of.as_deref()).await?;
-        let deployment = deployment.ok_or_else(|| unknown(name))?;
-        session.terminal.print(&tree::draw(&deployment, now(), session.terminal.colour_data));
+        let question = Question { deployment: name, as_of: args.as_of.as_deref(), rollout: None };
+        let last = look(&session.client, question).await?;
+        session.terminal.print(&tree::draw(&last, session.terminal.colour_data));
         return Ok(Exit::Done);
     }
     let (field, argument, fields) = match what {

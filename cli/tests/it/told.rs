@@ -1,0 +1,94 @@
+//! What people are told when it does not go as they wished.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Output;
+
+use crate::plane::Plane;
+use serde_json::Value;
+
+const SPEED: u32 = 200;
+
+fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The outcome of a deployment's rollout.
+fn outcome(plane: &Plane, deployment: &str) -> String {
+    let json: Value =
+        serde_json::from_str(&plane.data_of(&["trace", deployment, "-o", "json"])).unwrap();
+    json["rollout"]["outcome"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn whoever_waits_for_a_rollout_that_is_taken_back_is_told_why_and_to_where() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["env", "apply", "cli/tests/files/careful.yaml"]);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "careful"]);
+    plane.data_of(&["sim", "break", "workload/careful_web_web", "--message", "no such image"]);
+    let image = "web=registry.example/web:broken";
+    let mut apply =
+        plane.spawn(&["apply", "samples/minimal.yaml", "-e", "careful", "--image", image]);
+    let mut lines = BufReader::new(apply.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let back = lines.find(|line| line.contains("going back to revision 1")).unwrap();
+    assert!(back.starts_with("deploy 2 failed: ") && back.contains("no such image"), "{back}");
+    plane.data_of(&["sim", "heal", "workload/careful_web_web"]);
+    let talk = lines.collect::<Vec<_>>().join("\n");
+    assert_eq!(apply.wait().unwrap().code(), Some(1), "{talk}");
+    assert!(talk.contains("error: deploy 2 failed\n"), "{talk}");
+    assert!(talk.contains("careful_web is back at revision 1\n"), "{talk}");
+    assert_eq!(outcome(&plane, "careful_web"), "succeeded");
+}
+
+#[test]
+fn what_holds_a_deletion_up_is_named_and_the_past_does_not_age() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    let position = |plane: &Plane| -> Value {
+        let version: Value =
+            serde_json::from_str(&plane.data_of(&["version", "-o", "json"])).unwrap();
+        version["server"]["position"].clone()
+    };
+    let then = position(&plane).as_str().unwrap().to_owned();
+    let past = ["trace", "dev_web", "--as-of", &then];
+    let seen = plane.data_of(&past);
+    plane.data_of(&["pause", "workload/dev_web_web"]);
+
+    let delete = plane.cairn(&["delete", "dev_web", "--wait", "--timeout", "2s"]);
+    assert_eq!(delete.status.code(), Some(6), "{}", talk(&delete));
+    assert!(talk(&delete).contains("dev_web is not gone after 2s"), "{}", talk(&delete));
+    assert!(talk(&delete).contains("workload/dev_web_web: it is paused"), "{}", talk(&delete));
+    let trace = plane.data_of(&["trace", "dev_web"]);
+    let line = trace.lines().find(|line| line.starts_with("workload/dev_web_web ")).unwrap();
+    assert!(line.contains("deleting") && line.contains("it is paused ("), "{trace}");
+    assert!(plane.data_of(&["get", "workloads"]).contains("paused"));
+
+    // Two seconds later it is still as old as it was then.
+    assert_eq!(plane.data_of(&past), seen);
+
+    plane.data_of(&["resume", "workload/dev_web_web"]);
+    plane.data_of(&["wait", "dev_web"]);
+    let again = plane.cairn(&["delete", "dev_web"]);
+    assert_eq!(again.status.code(), Some(4), "{}", talk(&again));
+    let tomorrow = plane.cairn(&["trace", "dev_web", "--as-of", "2126-01-01"]);
+    assert!(talk(&tomorrow).contains("is in the future"), "{}", talk(&tomorrow));
+}
+
+#[test]
+fn what_holds_data_and_is_taken_out_of_the_file_is_not_deleted_unasked() {
+    let plane = Plane::up(SPEED);
+    let file = plane.folder.path().join("app.yaml");
+    let write = |resources: &str| {
+        let text = format!("name: web\nimage: shop/web:1\nport: 80\n{resources}");
+        std::fs::write(&file, text).unwrap();
+    };
+    let apply = ["apply", file.to_str().unwrap(), "-e", "dev"];
+    write("resources: {files: s3}\n");
+    plane.data_of(&apply);
+    write("");
+    let refused = plane.cairn(&apply);
+    assert_eq!(refused.status.code(), Some(3), "{}", talk(&refused));
+    assert!(talk(&refused).contains("what is in it would be lost"), "{}", talk(&refused));
+    assert!(talk(&refused).contains("--allow-delete"), "{}", talk(&refused));
+    plane.data_of(&[apply.as_slice(), &["--allow-delete"]].concat());
+    assert!(!plane.data_of(&["get", "resources"]).contains("bucket/"));
+}
