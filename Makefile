@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup servers demo up-cluster test check soak bench bless
+.PHONY: help setup servers peers demo up-cluster test check soak bench bless
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ setup:
 # nats-server, PostgreSQL, moto and libfaketime into target/servers. Does nothing when they are there.
 servers: setup ## Installs the real servers that tests and benchmarks run
 	@./tests/servers/install.sh
+
+# etcd, where Go is there to build it. Does nothing when it is there.
+peers: setup ## Builds the servers of others that benchmarks measure beside Cairn
+	@./tests/servers/peers.sh
 
 demo: setup ## Deploys the sample shop into the simulated world and leaves it running (ONCE=1: exits)
 	$(CARGO) build --locked -p cairn-cli
@@ -42,7 +46,7 @@ check: servers ## The fast half: format, lints and tests of the pure crate and t
 soak: servers ## A thousand failures of real processes under load (ROUNDS: how many), and what they cost
 	CAIRN_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --locked -p cairn-cli --test failures -- --nocapture
 
-bench: servers ## Measures, each figure as a ratio to a raw baseline of the same run
+bench: servers peers ## Measures, each figure as a ratio to a raw baseline of the same run
 	$(CARGO) build --locked --release -p cairn-cli -p cairn-bench
 	./target/release/bench
 

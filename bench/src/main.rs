@@ -3,18 +3,24 @@
 //! `make bench` builds them in release mode and runs all. A ratio says more than a time on somebody's machine:
 //! 1.0 means that Cairn costs nothing on top of what the store does anyway.
 
+mod archived;
+mod ask;
 mod commands;
 mod fleet;
 mod jetstream;
 mod load;
 mod many;
 mod mutations;
+mod peers;
 mod postgres;
 mod questions;
 mod reconciles;
 mod replay;
 mod report;
 mod server;
+mod stack;
+mod started;
+mod threeport;
 mod visible;
 
 use clap::{Parser, ValueEnum};
@@ -42,14 +48,24 @@ enum Subject {
     Jetstream,
     /// From a command to the row that shows it.
     Visible,
+    /// From a command to the reconciler's look at its resource.
+    Started,
     /// Events a second from the log into empty views against inserting the same rows.
     Replay,
-    /// The views in PostgreSQL: kept up, rebuilt and asked.
+    /// The views in PostgreSQL: kept up, rebuilt and asked, also by GraphQL.
     Postgres,
+    /// The log and its archive, checked.
+    Archive,
     /// Looks at settled resources.
     Reconciles,
     /// A server: idle, then with ten thousand applications, then asked about them.
     Fleet,
+    /// All of it past one machine, idle: memory and CPU. Needs `make servers`.
+    Stack,
+    /// GraphQL over HTTP, beside what is known of Threeport's REST.
+    Threeport,
+    /// etcd's puts, where `make peers` could build it.
+    Peers,
 }
 
 /// The same as the server's.
@@ -70,10 +86,15 @@ fn main() -> anyhow::Result<()> {
             Subject::Many => runtime.block_on(many::measure(&mut report, scale))?,
             Subject::Jetstream => runtime.block_on(jetstream::measure(&mut report, scale))?,
             Subject::Visible => runtime.block_on(visible::measure(&mut report, scale))?,
+            Subject::Started => runtime.block_on(started::measure(&mut report, scale))?,
             Subject::Replay => runtime.block_on(replay::measure(&mut report, scale))?,
             Subject::Postgres => runtime.block_on(postgres::measure(&mut report, scale))?,
+            Subject::Archive => runtime.block_on(archived::measure(&mut report, scale))?,
             Subject::Reconciles => runtime.block_on(reconciles::measure(&mut report, scale))?,
             Subject::Fleet => runtime.block_on(fleet::measure(&mut report, scale))?,
+            Subject::Stack => runtime.block_on(stack::measure(&mut report, scale))?,
+            Subject::Threeport => runtime.block_on(threeport::measure(&mut report, scale))?,
+            Subject::Peers => runtime.block_on(peers::measure(&mut report, scale))?,
         }
     }
     report.print();

@@ -1,5 +1,6 @@
 //! The views in PostgreSQL: kept up, rebuilt and asked, each against the same rows written and read raw.
 
+mod graphql;
 mod raw;
 
 use std::sync::Arc;
@@ -22,6 +23,8 @@ const EVENTS: u64 = 5;
 const QUESTIONS: u64 = 4_000;
 /// Who ask at the same time: as many as a replica has connections.
 const ASKERS: u64 = 8;
+/// The namespace of the views that are asked.
+const SHOWN: &str = "followed_1";
 /// The database of the server.
 const DATABASE: &str = "postgres";
 
@@ -41,8 +44,8 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         resources: RESOURCES / scale,
     };
     bench.fill().await?;
-    let followed = bench.follow("followed_1").await?;
-    let rows = raw::Rows::of(&bench.url(), "followed_1").await?;
+    let followed = bench.follow(SHOWN).await?;
+    let rows = raw::Rows::of(&bench.url(), SHOWN).await?;
     let inserted = bench.raw("inserted_1", async |client| rows.insert(client).await).await?;
     let inserted_again = bench.raw("inserted_2", async |client| rows.insert(client).await).await?;
     let followed_again = bench.follow("followed_2").await?;
@@ -54,7 +57,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         bench.rate(theirs),
         0.5,
     );
-    let rebuilt = bench.rebuild("followed_1").await?;
+    let rebuilt = bench.rebuild(SHOWN).await?;
     let copied = bench.raw("copied_1", async |client| rows.copy(client).await).await?;
     let copied_again = bench.raw("copied_2", async |client| rows.copy(client).await).await?;
     let rebuilt_again = bench.rebuild("followed_2").await?;
@@ -66,7 +69,8 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         bench.rate(theirs),
         0.35,
     );
-    bench.questions(report, scale).await
+    bench.questions(report, scale).await?;
+    graphql::measure(&bench, report, scale).await
 }
 
 fn mean(a: f64, b: f64) -> f64 {
@@ -138,7 +142,7 @@ impl Bench {
     }
 
     async fn questions(&self, report: &mut Report, scale: u64) -> anyhow::Result<()> {
-        let views = self.views("followed_1").await?;
+        let views = self.views(SHOWN).await?;
         let count = QUESTIONS / scale;
         let tenant = load::tenant()?;
         for askers in [1, ASKERS] {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use api::{Body, Durability, Plane, Probed, Router, Token, Tokens};
+use domain::Tenant;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::Request;
 use journal::Executor;
@@ -29,9 +30,9 @@ const COLUMNS: &str = "stream, from_position, version, time, phase, ready, deplo
      class, uid, since, generation";
 /// How often both sides are measured, in turn: a machine that becomes slower does so to both.
 const ROUNDS: u32 = 5;
-const BY_ID: &str =
+pub(crate) const BY_ID: &str =
     "query($id: String!) { resource(id: $id) { id phase ready since generation class } }";
-const FIFTY: &str = "query($p: String!) { resources(first: 50, filter: {kinds: [\"workload\"], namePrefix: $p}) \
+pub(crate) const FIFTY: &str = "query($k: [String!], $p: String!) { resources(first: 50, filter: {kinds: $k, namePrefix: $p}) \
                      { nodes { id phase ready since generation class } } }";
 
 fn id(number: u64, applications: u64) -> String {
@@ -46,12 +47,14 @@ pub(crate) async fn measure(
     asked: u64,
 ) -> anyhow::Result<()> {
     let one = |number: u64| json!({ "id": id(number, applications) });
-    let prefix = |_: u64| json!({ "p": "dev_app" });
+    let prefix = |_: u64| json!({ "k": ["workload"], "p": "dev_app" });
     let http_one = over_http(&server, BY_ID, asked, one).await?;
     let http_fifty = over_http(&server, FIFTY, asked / 10, prefix).await?;
     let server = Arc::into_inner(server).ok_or_else(|| anyhow::anyhow!("somebody still asks"))?;
     let (data, _folder) = server.end().await?;
-    let (router, token) = router(&data).await?;
+    let executor = Executor::new(Arc::new(SqliteJournal::open(&data.join("log"))?));
+    let views = Views::open_sqlite(&data.join("views")).await?;
+    let (router, token) = router(executor, views, "default".parse()?)?;
     let (mut raw_one, mut raw_fifty, mut here_one, mut here_fifty) = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..ROUNDS {
         let (one_raw, fifty_raw) = raw(&data.join("views"), applications, asked)?;
@@ -92,10 +95,12 @@ async fn over_http(
     Ok(to_f64(asked) / start.elapsed().as_secs_f64())
 }
 
-/// The API on the data of a server that has ended.
-async fn router(data: &Path) -> anyhow::Result<(Router, Token)> {
-    let executor = Executor::new(Arc::new(SqliteJournal::open(&data.join("log"))?));
-    let views = Views::open_sqlite(&data.join("views")).await?;
+/// The API on top of a log and views, and a token for it.
+pub(crate) fn router(
+    executor: Executor,
+    views: Views,
+    tenant: Tenant,
+) -> anyhow::Result<(Router, Token)> {
     let (mut tokens, token) = (Tokens::default(), Token::generate());
     tokens.accept(&token, "bench")?;
     let probed = Probed {
@@ -107,7 +112,7 @@ async fn router(data: &Path) -> anyhow::Result<(Router, Token)> {
         stopped: watch::Sender::default().subscribe(),
         closing: watch::Sender::new(false).subscribe(),
     };
-    Ok((api::router(Plane::over(probed, views, "default".parse()?, None)), token))
+    Ok((api::router(Plane::over(probed, views, tenant, None)), token))
 }
 
 /// One after the other, as the SQL is asked.

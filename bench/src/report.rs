@@ -40,6 +40,12 @@ impl Report {
         self.figures.push(Figure { name: name.to_owned(), ours: value, raw, ratio, goal });
     }
 
+    /// What is told beside the figures.
+    pub(crate) fn note(&mut self, name: &str, value: String) {
+        let (raw, ratio, goal) = (String::new(), String::new(), String::new());
+        self.figures.push(Figure { name: name.to_owned(), ours: value, raw, ratio, goal });
+    }
+
     /// Shows everything on standard output.
     #[allow(clippy::print_stdout, reason = "the report is the program's data")]
     pub(crate) fn print(&self) {
@@ -56,7 +62,7 @@ impl Report {
         }
         println!("{table}");
         println!(
-            "durability class of every write: power-loss (SQLite, synchronous=FULL); views: rebuildable"
+            "durability class of every write that names no other: power-loss (SQLite, synchronous=FULL); views: rebuildable"
         );
     }
 }

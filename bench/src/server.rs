@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::ask::Access;
+
 /// Clock ticks a second in `/proc/<pid>/stat` (Linux: USER_HZ).
 const TICKS: f64 = 100.0;
 
@@ -32,14 +34,8 @@ impl Server {
         let directory = tempfile::tempdir()?;
         let data = directory.path().join("data");
         let config = directory.path().join("config.json");
-        let program = std::env::current_exe()?.with_file_name("cairn");
-        anyhow::ensure!(
-            program.exists(),
-            "{} is not there: build it with `make bench`",
-            program.display()
-        );
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut child = Command::new(program)
+        let mut child = Command::new(program("cairn")?)
             .args([
                 "up",
                 "--listen",
@@ -81,6 +77,12 @@ impl Server {
         Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
+    /// Where to ask, and as whom.
+    pub(crate) fn access(&self) -> Access {
+        let address = self.url.trim_start_matches("http://").to_owned();
+        Access { address, token: self.token.clone() }
+    }
+
     /// Ends it, and gives the folder of its data, which is removed with the guard.
     pub(crate) async fn end(mut self) -> anyhow::Result<(PathBuf, tempfile::TempDir)> {
         self.child.kill().await?;
@@ -94,10 +96,7 @@ impl Server {
 
     /// CPU seconds used so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let stat = self.proc("stat");
-        let after_name = stat.rsplit(") ").next().unwrap_or_default();
-        let fields = after_name.split_whitespace();
-        fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+        cpu_seconds(self.child.id().unwrap_or_default())
     }
 
     /// The share of one core that it uses over some time, in percent.
@@ -106,20 +105,40 @@ impl Server {
         tokio::time::sleep(over).await;
         (self.cpu_seconds() - before) / over.as_secs_f64() * 100.0
     }
+}
 
-    fn proc(&self, file: &str) -> String {
-        proc(self.child.id().unwrap_or_default(), file)
-    }
+/// A program that was built beside this one.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?.with_file_name(name);
+    let path = program.display();
+    anyhow::ensure!(program.exists(), "{path} is not there: build it with `make bench`");
+    Ok(program)
+}
+
+/// CPU seconds that a process used so far.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let stat = proc(pid, "stat");
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let fields = after_name.split_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+}
+
+/// Memory of a process in MiB, of what it shares with others its part.
+pub(crate) fn proportional_mib(pid: u32) -> f64 {
+    line(&proc(pid, "smaps_rollup"), "Pss:") / 1024.0
 }
 
 /// Resident memory of a process in MiB: now, and the most there ever was.
 pub(crate) fn resident_mib(pid: u32) -> (f64, f64) {
     let status = proc(pid, "status");
-    let line = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_whitespace().nth(1)).and_then(|kib| kib.parse::<f64>().ok())
-    };
-    (line("VmRSS:").unwrap_or(0.0) / 1024.0, line("VmHWM:").unwrap_or(0.0) / 1024.0)
+    (line(&status, "VmRSS:") / 1024.0, line(&status, "VmHWM:") / 1024.0)
+}
+
+/// The number of a line of such a file.
+fn line(text: &str, name: &str) -> f64 {
+    let line = text.lines().find(|line| line.starts_with(name));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 fn proc(pid: u32, file: &str) -> String {

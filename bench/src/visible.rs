@@ -61,9 +61,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     }
     let _ = stop.send(());
     runner.await??;
-    let ms = |histogram: &Histogram<u64>, quantile: f64| {
-        Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64() * 1_000.0
-    };
+    let ms = milliseconds;
     let line = |h: &Histogram<u64>| format!("{:.1} / {:.1} ms", ms(h, 0.5), ms(h, 0.99));
     report.figure(
         "command acknowledged at 500/s, p50 / p99",
@@ -74,4 +72,9 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let met = ms(&visible, 0.5) <= 10.0 && ms(&visible, 0.99) <= 50.0;
     report.figure("command visible at 500/s, p50 / p99", line(&visible), "10 / 50 ms", met);
     Ok(())
+}
+
+/// A quantile of microseconds.
+pub(crate) fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    Duration::from_micros(histogram.value_at_quantile(quantile)).as_secs_f64() * 1_000.0
 }

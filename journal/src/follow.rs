@@ -23,6 +23,26 @@ pub(crate) struct Live {
     pub(crate) closed: bool,
 }
 
+/// Makes sure that a follower who begins at or beyond what was seen here is not told that the log ends before: asks
+/// where it ends, as long as nobody can say.
+pub(crate) async fn known_head<F>(
+    live: &watch::Sender<Live>,
+    after: Position,
+    head: impl Fn() -> F,
+) -> Result<(), JournalError>
+where
+    F: Future<Output = Result<Position, JournalError>>,
+{
+    while after > live.borrow().head {
+        match head().await {
+            Err(JournalError::Unavailable { .. }) if !live.borrow().closed => {}
+            Err(error) => return Err(error),
+            Ok(_) => break,
+        }
+    }
+    Ok(())
+}
+
 struct Follower<S> {
     source: S,
     live: watch::Receiver<Live>,

@@ -48,7 +48,7 @@ pub use async_nats::Client;
 pub use async_nats::jetstream::Context;
 pub use echo::Difference;
 pub use guard::Promise;
-pub use open::OpenError;
+pub use open::{OpenError, patiently};
 pub use snapshots::JetStreamSnapshots;
 use streams::Streams;
 use tail::{Reading, Ring, Seen};
@@ -234,7 +234,7 @@ impl Journal for JetStreamJournal {
     fn follow(&self, after: Position) -> BoxStream<'static, Result<Recorded, JournalError>> {
         let shared = Arc::clone(&self.shared);
         let begin = async move {
-            let known = shared.known_head(after).await;
+            let known = follow::known_head(&shared.live, after, || shared.head()).await;
             let live = shared.live.subscribe();
             match known {
                 Ok(()) => follow::follow(Reading(shared), live, after),
@@ -275,17 +275,5 @@ impl Shared {
         let head = last.map_or(Position::START, |last| last.position);
         self.raise(head);
         Ok(head)
-    }
-
-    /// Makes sure that a follower who begins at or beyond what was seen here is not told that the log ends before.
-    async fn known_head(&self, after: Position) -> Result<(), JournalError> {
-        while after > self.live.borrow().head {
-            match self.head().await {
-                Err(JournalError::Unavailable { .. }) if !self.live.borrow().closed => {}
-                Err(error) => return Err(error),
-                Ok(_) => break,
-            }
-        }
-        Ok(())
     }
 }

@@ -17,11 +17,20 @@ const BATCH: usize = 2_000;
 pub(super) async fn connect(url: &str, namespace: &str) -> anyhow::Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
-    let like = format!("{}\\_v%", namespace.replace('_', "\\_"));
-    let select = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1";
-    let schema: String = client.query_one(select, &[&like]).await?.try_get(0)?;
+    let schema = schema_of(&client, namespace).await?;
     client.batch_execute(&format!("SET search_path TO {schema}")).await?;
     Ok(client)
+}
+
+/// The schema of a namespace.
+pub(super) async fn schema(url: &str, namespace: &str) -> anyhow::Result<String> {
+    schema_of(&connect(url, namespace).await?, namespace).await
+}
+
+async fn schema_of(client: &Client, namespace: &str) -> anyhow::Result<String> {
+    let like = format!("{}\\_v%", namespace.replace('_', "\\_"));
+    let select = "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE $1";
+    Ok(client.query_one(select, &[&like]).await?.try_get(0)?)
 }
 
 /// One column of some rows.

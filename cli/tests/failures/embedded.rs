@@ -40,15 +40,13 @@ impl Embedded {
         let arguments = ["up", "--listen", &listen, "--speed", SPEED, "--data-dir", folder];
         let cairn = Path::new(env!("CARGO_BIN_EXE_cairn"));
         let (clock, config) = (WallClock::new(), place.join("config.json"));
-        let told = clock.environment();
-        let mut environment: Vec<_> = told.iter().map(|(name, it)| (*name, it.as_path())).collect();
-        environment.extend([
-            ("HOME", place.path()),
-            ("CAIRN_CONFIG", &config),
-            ("RUST_BACKTRACE", Path::new("1")),
-        ]);
         let process = Process::new(cairn, &arguments, None, &place.join("cairn.log"))
-            .with_environment(&environment);
+            .with_environment(&clock.environment())
+            .with_environment(&[
+                ("HOME", place.path()),
+                ("CAIRN_CONFIG", &config),
+                ("RUST_BACKTRACE", Path::new("1")),
+            ]);
         let network = Proxy::start(port.number());
         Self { process, port, network, disk, clock, data, place }
     }

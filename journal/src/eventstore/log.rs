@@ -112,7 +112,7 @@ impl Journal for EventStoreJournal {
     fn follow(&self, after: Position) -> BoxStream<'static, Result<Recorded, JournalError>> {
         let shared = Arc::clone(&self.shared);
         let begin = async move {
-            let known = shared.known_head(after).await;
+            let known = follow::known_head(&shared.live, after, || shared.head()).await;
             let live = shared.live.subscribe();
             match known {
                 Ok(()) => follow::follow(Reading::new(shared), live, after),
@@ -197,18 +197,6 @@ impl Shared {
                 Ok(place.position.max(self.live.borrow().head))
             }
         }
-    }
-
-    /// Makes sure that a follower who begins at or beyond what was counted is not told that the log ends before.
-    async fn known_head(&self, after: Position) -> Result<(), JournalError> {
-        while after > self.live.borrow().head {
-            match self.head().await {
-                Err(JournalError::Unavailable { .. }) if !self.live.borrow().closed => {}
-                Err(error) => return Err(error),
-                Ok(_) => break,
-            }
-        }
-        Ok(())
     }
 
     /// The position of a stream's last commit, by the word of the leader.

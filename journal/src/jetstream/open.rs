@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{self, Context, ContextBuilder, ErrorCode};
 use async_nats::{ConnectOptions, Event, ServerAddr};
+use backon::{ConstantBuilder, Retryable as _};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -95,6 +96,22 @@ pub enum OpenError {
     /// The end of the log cannot be read.
     #[error("the log cannot be read")]
     Journal(#[from] JournalError),
+}
+
+/// Opens something beside the log, tried as long as the log itself: servers and replicas may start together, and what
+/// one of them has just made is known to all before all can write to it.
+///
+/// # Errors
+/// That of the last try.
+pub async fn patiently<T, E, F>(what: &str, open: impl FnMut() -> F) -> Result<T, E>
+where
+    E: std::fmt::Debug,
+    F: Future<Output = Result<T, E>>,
+{
+    let tries = READY_MAX.as_millis().checked_div(PAUSE.as_millis()).unwrap_or_default();
+    let tries = usize::try_from(tries).unwrap_or(usize::MAX);
+    let pauses = ConstantBuilder::new().with_delay(PAUSE).with_max_times(tries);
+    open.retry(pauses).notify(|error, _| debug!(?error, "the {what} are not ready yet")).await
 }
 
 /// Connects to a log that is fit to be one.

@@ -1,11 +1,9 @@
 //! Snapshots in a key-value bucket, which may be deleted at any time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::jetstream::kv::{self, Store};
 use async_nats::jetstream::stream::StorageType;
-use backon::{ConstantBuilder, Retryable as _};
 use domain::StreamId;
 use domain::commit::Hash;
 use futures::FutureExt as _;
@@ -16,6 +14,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use super::OpenError;
+use super::open::patiently;
 use super::wire::{Wire, describe};
 use crate::Position;
 use crate::snapshots::{Snapshot, Snapshots};
@@ -23,9 +22,6 @@ use crate::within::Within;
 
 /// The most snapshots being written. More are dropped: each is only a saving.
 const WRITING_MAX: usize = 64;
-/// The pause between tries to open the bucket, and how many there are after the first: servers may be starting.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES_MAX: usize = 50;
 
 /// [`Snapshots`] in a bucket named after the log: `<stream>-snapshots`, a key per stream.
 pub struct JetStreamSnapshots {
@@ -47,10 +43,7 @@ struct Head {
 
 impl JetStreamSnapshots {
     pub(super) async fn open(wire: &Wire, replicas: usize) -> Result<Self, OpenError> {
-        let open = || open(wire, replicas);
-        let bucket = open.retry(ConstantBuilder::new().with_delay(PAUSE).with_max_times(TRIES_MAX));
-        let bucket = bucket.notify(|error, _| debug!(%error, "the snapshots are not ready yet"));
-        let bucket = bucket.await?;
+        let bucket = patiently("snapshots", || open(wire, replicas)).await?;
         let room = Arc::new(Semaphore::new(WRITING_MAX));
         Ok(Self { bucket, room, runtime: Handle::current() })
     }

@@ -2,15 +2,13 @@
 //!
 //! Nothing here depends on the server's clock, nor on keys that expire: a dead member is declared so by the others.
 
-use std::time::Duration;
-
 use async_nats::jetstream::Context;
 use async_nats::jetstream::kv::{Config, Entry, Operation, Store as Bucket, UpdateErrorKind};
 use async_nats::jetstream::stream::StorageType;
-use backon::{ConstantBuilder, Retryable as _};
 use futures::future::BoxFuture;
 use futures::stream::{self, StreamExt as _};
 use futures::{FutureExt as _, TryStreamExt as _};
+use journal::jetstream::patiently;
 use tracing::debug;
 
 use super::store::{Change, Changes, NEVER, Revision, Store, StoreError, WriteError};
@@ -24,10 +22,6 @@ const PURPOSE: &str = "who works on what in Cairn";
 /// Every key, as the bucket says it.
 const ALL_KEYS: &str = ">";
 
-/// The pause between tries to open the bucket, and how many there are after the first.
-const PAUSE: Duration = Duration::from_millis(200);
-const TRIES_MAX: usize = 150;
-
 /// Leases in NATS.
 pub struct NatsStore {
     bucket: Bucket,
@@ -38,16 +32,12 @@ impl NatsStore {
     ///
     /// Kept in files: the revisions are the tokens, and must not begin anew when all servers restart.
     ///
-    /// Replicas may start together, and with the servers: a bucket that somebody has just made is known to all of them
-    /// before all of them can write to it. So this is tried for half a minute.
+    /// Tried as [`patiently`] as the log.
     ///
     /// # Errors
     /// [`StoreError`]: the servers do not answer, or refuse.
     pub async fn open(context: &Context, replicas: usize) -> Result<Self, StoreError> {
-        let open = || open(context, replicas);
-        let bucket = open.retry(ConstantBuilder::new().with_delay(PAUSE).with_max_times(TRIES_MAX));
-        let bucket = bucket.notify(|error, _| debug!(?error, "the leases are not ready yet"));
-        Ok(Self { bucket: bucket.await? })
+        Ok(Self { bucket: patiently("leases", || open(context, replicas)).await? })
     }
 }
 

@@ -48,15 +48,29 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked whether something is so.
 const LOOK: Duration = Duration::from_millis(5);
 
+fn folder() -> PathBuf {
+    let built = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers"));
+    std::env::var_os(FOLDER).map_or_else(built, PathBuf::from)
+}
+
 /// What `make servers` installed under a name.
 pub(crate) fn installed(name: &str) -> PathBuf {
-    let folder = std::env::var_os(FOLDER).map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/servers")),
-        PathBuf::from,
-    );
+    let folder = folder();
     let path = folder.join(name);
     assert!(path.exists(), "{name} is missing in {}: run `make servers`", folder.display());
     path
+}
+
+/// A program on PATH, or else under a name in the folder that `make servers` and `make peers` fill.
+///
+/// # Errors
+/// When it is nowhere.
+pub fn program(name: &str, installed: &str) -> std::io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let found = on_path.chain([folder().join(installed)]).find(|program| program.is_file());
+    let missing = || format!("{name} is neither on PATH nor in {}", folder().display());
+    found.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, missing()))
 }
 
 /// Looks until there is an answer; ends the test where there is none in time.

@@ -1,6 +1,6 @@
 //! Processes that end with this program, and that can be killed and frozen with all that they started.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -44,12 +44,12 @@ impl Process {
         }
     }
 
-    /// Gives it these variables and PATH, and no others.
+    /// Gives it these variables, those of earlier calls, and PATH, and no others.
     #[must_use]
-    pub fn with_environment(mut self, variables: &[(&str, &Path)]) -> Self {
-        let path = ("PATH".to_owned(), std::env::var_os("PATH").unwrap_or_default());
-        let given = variables.iter().map(|(name, value)| ((*name).to_owned(), value.into()));
-        self.environment = Some(given.chain([path]).collect());
+    pub fn with_environment<V: AsRef<OsStr>>(mut self, variables: &[(&str, V)]) -> Self {
+        let path = || vec![("PATH".to_owned(), std::env::var_os("PATH").unwrap_or_default())];
+        let given = variables.iter().map(|(name, it)| ((*name).to_owned(), it.as_ref().to_owned()));
+        self.environment.get_or_insert_with(path).extend(given);
         self
     }
 
@@ -100,7 +100,7 @@ impl Process {
     }
 
     fn signal_all(&self, signal: Signal) -> Vec<u32> {
-        let all = self.running().as_ref().map(|child| family(child.id())).unwrap_or_default();
+        let all = self.family();
         all.iter().for_each(|pid| send(*pid, signal));
         all
     }
@@ -127,6 +127,12 @@ impl Process {
             Ok(Some(_)) => Some(()),
             Ok(None) | Err(_) => None,
         });
+    }
+
+    /// Its process and all that it started, by number.
+    #[must_use]
+    pub fn family(&self) -> Vec<u32> {
+        self.running().as_ref().map(|child| family(child.id())).unwrap_or_default()
     }
 
     /// What it wrote, in all its lives.

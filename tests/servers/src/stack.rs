@@ -180,9 +180,8 @@ fn process(
 ) -> Process {
     let log = place.join(&format!("{name}.log"));
     let told: Vec<_> = clock.into_iter().flat_map(WallClock::environment).collect();
-    let mut environment: Vec<_> = told.iter().map(|(name, it)| (*name, it.as_path())).collect();
-    environment.extend([("HOME", place.path()), ("RUST_BACKTRACE", Path::new("1"))]);
-    Process::new(cairn, arguments, None, &log).with_environment(&environment)
+    let process = Process::new(cairn, arguments, None, &log).with_environment(&told);
+    process.with_environment(&[("HOME", place.path()), ("RUST_BACKTRACE", Path::new("1"))])
 }
 
 fn make_token(cairn: &Path, data: &Path) -> String {

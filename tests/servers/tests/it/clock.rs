@@ -18,10 +18,8 @@ fn a_running_process_sees_it_jump_and_nobody_else_does() {
     let (place, clock) = (Place::new(), WallClock::new());
     let log = place.join("times");
     let script = "while :; do date +%s; done";
-    let environment = clock.environment();
-    let environment: Vec<_> = environment.iter().map(|(name, it)| (*name, it.as_path())).collect();
     let process = Process::new(Path::new("/bin/bash"), &["-c", script], None, &log);
-    let process = process.with_environment(&environment);
+    let process = process.with_environment(&clock.environment());
     process.start();
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let near = |wanted: u64| seen(&log).filter(|seen| seen.abs_diff(wanted) < 60);

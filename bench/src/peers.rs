@@ -1,0 +1,81 @@
+//! What others store under what they do, where they can be had: etcd, and Kubernetes' API server on top of it.
+//!
+//! `make peers` builds etcd and its own benchmark, where Go is there.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use servers::{Place, Port, Process};
+use tokio::process::Command;
+
+use crate::commands;
+use crate::report::Report;
+
+/// Puts of a round.
+const PUTS: u64 = 40_000;
+/// Lives of a round, of four commands each.
+const LIVES: u64 = 10_000;
+/// Clients of either.
+const CLIENTS: &str = "64";
+/// As much as a commit has.
+const VALUE_BYTES: &str = "700";
+/// How often both sides are measured, in turn.
+const ROUNDS: u32 = 2;
+
+/// Measures beside whatever is there, and says what is not.
+pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
+    let name = "commands, window 64, class power-loss / etcd's default puts";
+    match (servers::program("etcd", "etcd"), servers::program("etcd-benchmark", "etcd-benchmark")) {
+        (Ok(etcd), Ok(benchmark)) => {
+            let (mut ours, mut theirs) = (0.0, 0.0);
+            for _ in 0..ROUNDS {
+                theirs += puts(&etcd, &benchmark, PUTS / scale).await? / f64::from(ROUNDS);
+                ours += commands::on_sqlite(LIVES / scale).await? / f64::from(ROUNDS);
+            }
+            report.ratio(name, "/s", ours, theirs, 0.5);
+        }
+        (Err(missing), _) | (_, Err(missing)) => report.note(name, format!("absent: {missing}")),
+    }
+    let known = "kube-apiserver creates (known: 1,393 /s of 1 kB, etcd without fsync)";
+    report.note(known, "not run: it takes a cluster of its own".to_owned());
+    Ok(())
+}
+
+/// Puts a second into one etcd as it is by default: synced before they are acknowledged.
+async fn puts(etcd: &Path, benchmark: &Path, count: u64) -> anyhow::Result<f64> {
+    let (place, clients, peers) = (Place::new(), Port::reserve(), Port::reserve());
+    let url = |port: &Port| format!("http://127.0.0.1:{}", port.number());
+    let (client, peer, data) = (url(&clients), url(&peers), place.join("etcd"));
+    let arguments = [
+        "--data-dir",
+        data.to_str().context("a readable path")?,
+        "--listen-client-urls",
+        &client,
+        "--advertise-client-urls",
+        &client,
+        "--listen-peer-urls",
+        &peer,
+        "--initial-advertise-peer-urls",
+        &peer,
+        "--initial-cluster",
+        &format!("default={peer}"),
+        "--log-level",
+        "error",
+    ];
+    let server = Process::new(etcd, &arguments, None, &place.join("etcd.log"));
+    server.start();
+    servers::until("etcd", || {
+        let answer = servers::http::get(clients.number(), "/health");
+        matches!(answer, Ok((200, _))).then_some(())
+    });
+    let total = count.to_string();
+    let mut command = Command::new(benchmark);
+    command.args(["--endpoints", &client, "--conns", "16", "--clients", CLIENTS, "put"]);
+    command.args(["--total", &total, "--val-size", VALUE_BYTES, "--key-size", "32"]);
+    command.args(["--key-space-size", &total, "--sequential-keys"]);
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rate = said.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"));
+    Ok(rate.context("the benchmark says no rate")?.trim().parse()?)
+}
