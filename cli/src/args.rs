@@ -185,6 +185,9 @@ pub(crate) struct Apply {
     /// Start it, and do not wait
     #[arg(long)]
     pub(crate) detach: bool,
+    /// How to print it; json is one object, at the end
+    #[arg(long, short, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub(crate) output: Output,
 }
 
 /// How long to wait.

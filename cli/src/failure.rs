@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use domain::planning::{Refusal, RefusalCode};
 use serde::Deserialize;
 
 use crate::terminal::Terminal;
@@ -17,7 +18,7 @@ Exit codes, the same in every version:
     4  there is no such thing
     5  not allowed: the token is missing or not known
     6  the time ran out while waiting
-    7  the server cannot be reached, or is not able to answer
+    7  the server cannot be reached, cannot start, or is not able to answer
   130  interrupted by Ctrl-C
 
 With `cairn plan --detailed-exitcode`: 0 no changes, 1 error, 2 changes.";
@@ -41,6 +42,30 @@ impl Exit {
     pub(crate) const fn code(self) -> u8 {
         self as u8
     }
+
+    /// In a word, for programs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Negative => "failed",
+            Self::Invalid => "invalid",
+            Self::Refused => "refused",
+            Self::NotFound => "not found",
+            Self::NotAllowed => "not allowed",
+            Self::TimedOut => "timed out",
+            Self::Unreachable => "unreachable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// What a refusal with these reasons comes to.
+    pub(crate) fn of(errors: &[UserError]) -> Self {
+        match errors.first().map(|error| error.code.as_str()) {
+            Some("NOT_FOUND") => Self::NotFound,
+            Some(code) if code.starts_with("INVALID_") => Self::Invalid,
+            _ => Self::Refused,
+        }
+    }
 }
 
 /// An expected failure, as the server says it.
@@ -50,6 +75,22 @@ pub(crate) struct UserError {
     pub(crate) path: Option<String>,
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+}
+
+impl UserError {
+    /// Where in what the person wrote. A place in the request is one that they have never seen.
+    fn place(&self) -> Option<&str> {
+        let path = self.path.as_deref()?;
+        let of_request = path.split('.').next() == Some("input");
+        (!of_request).then_some(path)
+    }
+
+    /// The same as the domain says it, if it is about what an application becomes.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        let code: RefusalCode = serde_json::from_value(self.code.as_str().into()).ok()?;
+        let refusal = Refusal::new(code, self.path.as_deref()?, &self.message);
+        Some(Refusal { hint: self.hint.clone(), ..refusal })
+    }
 }
 
 /// Why a command did not do what was asked.
@@ -92,20 +133,16 @@ impl Failure {
 
     /// What the server refused, and why.
     pub(crate) fn refused(what: impl Into<String>, errors: &[UserError]) -> Self {
-        let exit = match errors.first().map(|error| error.code.as_str()) {
-            Some("NOT_FOUND") => Exit::NotFound,
-            Some(code) if code.starts_with("INVALID_") => Exit::Invalid,
-            _ => Exit::Refused,
-        };
-        let mut failure = Self::new(exit, what);
-        for error in errors {
-            let place = error.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-            failure.details.push(format!("{place}{}", error.message));
-            if let Some(hint) = &error.hint {
-                failure.details.push(format!("  hint: {hint}"));
-            }
-        }
-        failure
+        let exit = Exit::of(errors);
+        errors.iter().fold(Self::new(exit, what), Self::reason)
+    }
+
+    /// Adds one of the server's reasons.
+    pub(crate) fn reason(mut self, error: &UserError) -> Self {
+        let place = error.place().map(|path| format!("{path}: ")).unwrap_or_default();
+        self.details.push(format!("{place}{}", error.message));
+        self.details.extend(error.hint.iter().map(|hint| format!("  hint: {hint}")));
+        self
     }
 
     /// Prints it, to the talk and not to the data.

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use base64::Engine as _;
-use domain::application::{self, Model, Source, SourceFile};
+use domain::application::{self, Model, Places, Source, SourceFile};
 use domain::diagnostic::{self, Diagnostic};
 use serde_json::{Value, json};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, UserError};
 use crate::terminal::Terminal;
 
 /// The largest file that a container may name: the whole application must fit a revision.
@@ -58,14 +58,33 @@ impl Sources {
             }
             Err(errors) => {
                 self.show(&errors, terminal);
-                let many = if errors.len() == 1 {
-                    "1 mistake".to_owned()
-                } else {
-                    format!("{} mistakes", errors.len())
-                };
+                let many = many(errors.len());
                 Err(Failure::new(Exit::Invalid, format!("the application is not valid: {many}")))
             }
         }
+    }
+
+    /// What the server refuses about the files: shown where it is written, as far as it is.
+    pub(crate) fn refused(
+        &self,
+        what: String,
+        errors: &[UserError],
+        environment: &str,
+        terminal: &Terminal,
+    ) -> Failure {
+        let places = Places::of(&self.files);
+        let (mut found, mut others) = (Vec::new(), Vec::new());
+        for error in errors {
+            match error.refusal().and_then(|refusal| refusal.diagnose(&places, environment)) {
+                Some(diagnostic) => found.push(diagnostic),
+                None => others.push(error),
+            }
+        }
+        let file = |found: &Diagnostic| self.files.iter().position(|file| file.path == found.file);
+        found.sort_by_key(|one| (file(one), one.span.start));
+        self.show(&found, terminal);
+        let what = if found.is_empty() { what } else { format!("{what}: {}", many(found.len())) };
+        others.into_iter().fold(Failure::new(Exit::of(errors), what), Failure::reason)
     }
 
     fn show(&self, diagnostics: &[Diagnostic], terminal: &Terminal) {
@@ -100,6 +119,11 @@ impl Sources {
             "application": self.application, "images": images_input(&self.images),
         })
     }
+}
+
+/// How many mistakes there are.
+pub(crate) fn many(mistakes: usize) -> String {
+    if mistakes == 1 { "1 mistake".to_owned() } else { format!("{mistakes} mistakes") }
 }
 
 fn images_input(images: &BTreeMap<String, String>) -> Value {

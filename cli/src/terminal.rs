@@ -28,6 +28,8 @@ pub(crate) struct Terminal {
     pub(crate) colour_talk: bool,
     /// Talk may be redrawn.
     pub(crate) live: bool,
+    /// Data is kept for a program: what a person would read goes to the talk.
+    talks_only: bool,
 }
 
 impl Terminal {
@@ -41,11 +43,24 @@ impl Terminal {
             Colour::Never => false,
         };
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Self { colour_data: wanted(out), colour_talk: wanted(err), live: err && !dumb }
+        Self {
+            colour_data: wanted(out),
+            colour_talk: wanted(err),
+            live: err && !dumb,
+            talks_only: false,
+        }
+    }
+
+    /// The same terminal for a part of a command whose data is not the command's.
+    pub(crate) fn without_data(&self) -> Self {
+        Self { talks_only: true, ..self.clone() }
     }
 
     /// Prints data.
     pub(crate) fn print(&self, text: &str) {
+        if self.talks_only {
+            return self.say(text);
+        }
         // Whoever reads may have gone: `cairn get … | head`.
         let _ = writeln!(io::stdout(), "{text}");
     }

@@ -15,6 +15,7 @@ mod parse;
 mod parts;
 mod pattern;
 mod placeholder;
+mod places;
 mod probes;
 mod reader;
 mod scalar;
@@ -37,6 +38,7 @@ pub use model::{
 };
 pub use parse::{Source, SourceFile, companions, parse};
 pub use placeholder::{Piece, PlaceholderError, Reason, metadata_value, pieces};
+pub use places::{Part, Places};
 pub use schema::schema;
 
 use crate::decider::{Decider, Rejection};

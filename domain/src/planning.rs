@@ -37,8 +37,8 @@ use crate::{class, deployment};
 pub use class_match::required_classes;
 pub use compare::{Deletion, compare, delete};
 pub use pins::{Current, pins_moved};
-pub use refusal::{Refusal, RefusalCode};
-pub use render::render;
+pub use refusal::{Refusal, RefusalCode, nearest};
+pub use render::{hide, render};
 
 /// The most resources that one application may become in one environment: what the plan's goal of one second is for.
 pub const RESOURCES_MAX: usize = 3_000;
@@ -107,6 +107,8 @@ pub struct Wanted {
     pub protected: bool,
     /// Why it is there, such as `resource db of workload api`.
     pub why: Vec<String>,
+    /// Where in the application it is asked for, such as `workloads.api.resources.db`; empty when nowhere.
+    pub place: String,
 }
 
 impl Desired {

@@ -12,12 +12,13 @@ use crate::terminal::Terminal;
 
 const APPLY: &str = "mutation($input: ApplicationApplyInput!) { applicationApply(input: $input) { \
      name revision unchanged userErrors { code path message hint } } }";
-const PLAN: &str = "mutation($input: DeploymentDeployInput!) { deploymentPlan(input: $input) { \
-     planId unchanged plan { text counts { create change replace delete } } \
-     userErrors { code path message hint } } }";
-const DEPLOY: &str = "mutation($input: DeploymentDeployInput!) { deploymentDeploy(input: $input) { \
-     deploymentName rollout planId unchanged commandId plan { text counts { create change replace delete } } \
-     userErrors { code path message hint } } }";
+/// What people are shown of a plan.
+const SHORT: &str = "text counts { create change replace delete }";
+/// What programs are given: everything that people are shown, in parts.
+const WHOLE: &str = "id deployment application environment revision purpose hash proposedAt notes \
+     placement { cluster scores { cluster total reasons } } \
+     steps { resource action forcedBy class classVersion protected why after changes { path old new } spec } \
+     text counts { create change replace delete }";
 
 /// A recorded revision.
 #[derive(Debug, Deserialize)]
@@ -89,18 +90,20 @@ async fn plan_inner(
     let sources = read(&args.target, terminal)?;
     let session = session()?;
     let (application, revision) = record(&sources, &session).await?;
-    let data: Value = session
-        .client
-        .ask(PLAN, json!({ "input": input(&args.target, &application, revision) }))
-        .await?;
-    let payload = data.get("deploymentPlan").cloned().unwrap_or_default();
+    let payload = ask(
+        &session,
+        "deploymentPlan",
+        "planId unchanged",
+        args.output,
+        input(&args.target, &application, revision),
+    )
+    .await?;
     let started = payload.get("userErrors").cloned().unwrap_or_default();
     let errors: Vec<UserError> = serde_json::from_value(started).unwrap_or_default();
     if !errors.is_empty() {
-        return Err(Failure::refused(
-            format!("there is no plan for {application} in {}", args.target.env),
-            &errors,
-        ));
+        let environment = &args.target.env;
+        let what = format!("there is no plan for {application} in {environment}");
+        return Err(sources.refused(what, &errors, environment, terminal));
     }
     let unchanged = payload.get("unchanged").and_then(Value::as_bool).unwrap_or_default();
     let text = |pointer| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -123,18 +126,60 @@ pub(super) async fn apply(
     let sources = read(&args.target, terminal)?;
     let session = session()?;
     let (application, revision) = record(&sources, &session).await?;
-    let data: Answer = session
-        .client
-        .ask(DEPLOY, json!({ "input": input(&args.target, &application, revision) }))
-        .await?;
-    let what = format!("{application} revision {revision} in {}", args.target.env);
-    finish(&session, data.deployment_deploy, &what, args.patience, args.detach, Goal::Ready).await
+    let mut payload = ask(
+        &session,
+        "deploymentDeploy",
+        "deploymentName rollout planId unchanged commandId",
+        args.output,
+        input(&args.target, &application, revision),
+    )
+    .await?;
+    let started = Started::deserialize(&payload).map_err(|error| unreadable(&error))?;
+    let environment = &args.target.env;
+    let what = format!("{application} revision {revision} in {environment}");
+    if started.plan_id.is_none() && !started.user_errors.is_empty() {
+        let what = format!("{what} was refused");
+        return Err(sources.refused(what, &started.user_errors, environment, terminal));
+    }
+    if args.output == Output::Table {
+        return finish(&session, started, &what, args.patience, args.detach, Goal::Ready).await;
+    }
+    let quiet = Session { terminal: terminal.without_data(), ..session };
+    let outcome = finish(&quiet, started, &what, args.patience, args.detach, Goal::Ready).await;
+    let ended = match &outcome {
+        Ok(_) if args.detach => "started",
+        Ok(_) => "ready",
+        Err(failure) => failure.exit.name(),
+    };
+    if let Some(fields) = payload.as_object_mut() {
+        fields.insert("outcome".into(), ended.into());
+    }
+    terminal.print(&payload.to_string());
+    outcome
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    deployment_deploy: Started,
+/// Asks for a plan, or for one that runs: as much of it as is shown.
+async fn ask(
+    session: &Session,
+    mutation: &str,
+    fields: &str,
+    output: Output,
+    input: Value,
+) -> Outcome<Value> {
+    let plan = match output {
+        Output::Table => SHORT,
+        Output::Json => WHOLE,
+    };
+    let query = format!(
+        "mutation($input: DeploymentDeployInput!) {{ {mutation}(input: $input) {{ {fields} plan {{ {plan} }} \
+         userErrors {{ code path message hint }} }} }}"
+    );
+    let mut data: Value = session.client.ask(&query, json!({ "input": input })).await?;
+    Ok(data.get_mut(mutation).map(Value::take).unwrap_or_default())
+}
+
+fn unreadable(error: &serde_json::Error) -> Failure {
+    Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
 }
 
 /// Says what was started, and waits for it unless told otherwise.
@@ -187,9 +232,7 @@ fn read(target: &Target, terminal: &Terminal) -> Outcome<Sources> {
 async fn record(sources: &Sources, session: &Session) -> Outcome<(String, u64)> {
     let data: Value = session.client.ask(APPLY, json!({ "input": sources.input(&key()) })).await?;
     let payload = data.get("applicationApply").cloned().unwrap_or_default();
-    let recorded: Revision = serde_json::from_value(payload).map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
-    })?;
+    let recorded: Revision = serde_json::from_value(payload).map_err(|error| unreadable(&error))?;
     match (recorded.name, recorded.revision) {
         (Some(name), Some(revision)) if recorded.user_errors.is_empty() => Ok((name, revision)),
         _ => Err(Failure::refused("the application was refused", &recorded.user_errors)),

@@ -9,6 +9,7 @@ use super::change::refuse;
 use super::{Session, key};
 use crate::args::Rule;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::sources::many;
 use crate::terminal::Terminal;
 
 /// Defines every class of a file.
@@ -67,12 +68,7 @@ fn read(path: &str, terminal: &Terminal) -> Outcome<Catalogue> {
             };
             terminal.say(&format!("{}\n", shown.trim_end()));
         }
-        let many = if errors.len() == 1 {
-            "1 mistake".to_owned()
-        } else {
-            format!("{} mistakes", errors.len())
-        };
-        Failure::new(Exit::Invalid, format!("{path} is not valid: {many}"))
+        Failure::new(Exit::Invalid, format!("{path} is not valid: {}", many(errors.len())))
     })
 }
 

@@ -8,6 +8,7 @@
 
 mod archive;
 mod bucket;
+mod json;
 mod kill;
 mod mirror;
 mod plane;

@@ -86,7 +86,12 @@ impl<'a> Findings<'a> {
         self.push(Severity::Warning, place, message.into())
     }
 
-    fn diagnostic(&self, severity: Severity, place: Place, message: String) -> Diagnostic {
+    pub(super) fn diagnostic(
+        &self,
+        severity: Severity,
+        place: Place,
+        message: String,
+    ) -> Diagnostic {
         let (path, text) = (self.path(place.file), self.text(place.file));
         Diagnostic::new(severity, path, text, place.range(), message)
     }

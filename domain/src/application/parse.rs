@@ -205,7 +205,7 @@ impl Reader<'_> {
 }
 
 /// True for a Score document, also for one that forgot to say so.
-fn is_score(document: &Node) -> bool {
+pub(super) fn is_score(document: &Node) -> bool {
     let has = |key| document.get(key).is_some();
     let app = ["name", "application", "workloads"].into_iter().any(has);
     has("apiVersion") || (!app && has("metadata") && has("containers"))

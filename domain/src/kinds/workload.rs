@@ -269,8 +269,7 @@ impl Kind for Workload {
                 violations.push(Violation::new(format!("containers.{name}"), "must be a DNS label"));
             }
             if container.image.is_empty() || container.image == "." {
-                let hint = format!("no image was supplied: deploy with --image {name}=registry/name@sha256:…");
-                violations.push(Violation::new(format!("containers.{name}.image"), hint));
+                violations.push(Violation::new(format!("containers.{name}.image"), "no image was supplied"));
             }
         }
         let (min, max) = match spec.scale {

@@ -110,8 +110,11 @@ fn refuse_cycles(built: &mut Built) {
         let path = cycle.iter().chain(cycle.first()).filter_map(|node| ids.get(*node));
         let path: Vec<String> = path.map(ToString::to_string).collect();
         let message = format!("these need each other in a circle: {}", path.join(" -> "));
+        let wanted = cycle.iter().filter_map(|node| built.wanted.get(*ids.get(*node)?));
+        let mut places = wanted.map(|wanted| wanted.place.as_str());
+        let place = places.find(|place| !place.is_empty()).unwrap_or_default().to_owned();
         let hint = "take one of the references out; between workloads, a resource of type `service` needs no order";
-        built.refusals.push(Refusal::new(RefusalCode::Cycle, "", message).hint(hint));
+        built.refusals.push(Refusal::new(RefusalCode::Cycle, place, message).hint(hint));
     }
 }
 
@@ -122,12 +125,13 @@ impl Builder<'_> {
     }
 
     /// Adds a resource of the deployment's own; refuses a second one of the same name.
-    pub(super) fn add(&mut self, id: ResourceId, wanted: Wanted, path: &str) {
+    pub(super) fn add(&mut self, id: ResourceId, wanted: Wanted) {
         if let Some(other) = self.built.wanted.get(&id) {
             let words = |wanted: &Wanted| wanted.why.first().cloned().unwrap_or_default();
             let message = format!("{} and {} are both called {id}", words(other), words(&wanted));
             self.refuse(
-                Refusal::new(RefusalCode::NameCollision, path, message).hint("rename one of them"),
+                Refusal::new(RefusalCode::NameCollision, wanted.place, message)
+                    .hint("rename one of them"),
             );
             return;
         }

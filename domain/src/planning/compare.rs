@@ -144,18 +144,18 @@ impl Comparison<'_> {
             }
             Change::Replace { why } => self.replacement(id, wanted, body, why),
             Change::Refused { why } => {
-                let path = wanted.why.first().cloned().unwrap_or_default();
+                let message = format!("{id} cannot be changed so: {why}");
                 self.refusals.push(Refusal::new(
                     RefusalCode::ChangeRefused,
-                    path,
-                    format!("{id} cannot be changed so: {why}"),
+                    &wanted.place,
+                    message,
                 ));
             }
         }
     }
 
     fn replacement(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body, why: String) {
-        let place = wanted.why.first().cloned().unwrap_or_default();
+        let place = &wanted.place;
         if body.protected {
             let message = format!("{id} would have to be replaced ({why}), but is protected");
             self.refusals.push(
@@ -185,7 +185,7 @@ impl Comparison<'_> {
             Lifetime::Deployment(name) => format!("deployment {name}"),
             Lifetime::WhileNeeded | Lifetime::Kept => "no deployment".to_owned(),
         };
-        let place = wanted.why.first().cloned().unwrap_or_default();
+        let place = &wanted.place;
         let message = format!("{id} exists already and belongs to {owner}");
         self.refusals.push(
             Refusal::new(RefusalCode::NameTaken, place, message)

@@ -11,16 +11,14 @@ use crate::kinds::workload::{Scale, Spec as WorkloadSpec};
 pub(super) fn check(scene: &Scene<'_>, built: &mut Built) {
     let environment = &scene.definition.name;
     let mut refusals = Vec::new();
-    for (id, wanted) in &built.wanted {
+    for wanted in built.wanted.values() {
         if let Spec::Workload(spec) = &wanted.spec {
             let mut refuse = |path: String, message: String, hint: String| {
                 let message = format!("environment {environment} {message}");
                 refusals
                     .push(Refusal::new(RefusalCode::GuardrailViolated, path, message).hint(hint));
             };
-            let own = id.name.as_str().strip_prefix(scene.deployment.as_str()).unwrap_or_default();
-            let name = own.trim_start_matches('_').replace('_', ".");
-            check_workload(&scene.definition.guardrails, &name, spec, &mut refuse);
+            check_workload(&scene.definition.guardrails, &wanted.place, spec, &mut refuse);
         }
     }
     built.refusals.append(&mut refusals);
@@ -28,7 +26,7 @@ pub(super) fn check(scene: &Scene<'_>, built: &mut Built) {
 
 fn check_workload(
     rules: &Guardrails,
-    name: &str,
+    place: &str,
     spec: &WorkloadSpec,
     refuse: &mut dyn FnMut(String, String, String),
 ) {
@@ -38,10 +36,10 @@ fn check_workload(
     };
     if let Some(most) = rules.replicas_max.filter(|most| replicas > *most) {
         let message = format!("allows at most {most} replicas, not {replicas}");
-        refuse(format!("workloads.{name}.scale"), message, format!("ask for {most} or fewer"));
+        refuse(format!("{place}.scale"), message, format!("ask for {most} or fewer"));
     }
     for (container, body) in &spec.containers {
-        let path = format!("workloads.{name}.containers.{container}.image");
+        let path = format!("{place}.containers.{container}.image");
         if body.image.is_empty() || body.image == "." {
             continue; // refused as missing
         }

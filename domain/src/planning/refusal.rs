@@ -5,6 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::application::{Part, Places};
+use crate::diagnostic::Diagnostic;
+
 /// One reason why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
@@ -59,18 +62,58 @@ impl RefusalCode {
         let value = serde_json::to_value(self).unwrap_or_default();
         value.as_str().unwrap_or_default().to_owned()
     }
+
+    /// What to do about any of the kind, where nothing better is known.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::ClassNotAllowed | Self::ClassNotFound => "see `cairn get classes`",
+            Self::ChangeRefused => "undo the change, or give it another name: that makes a new one",
+            Self::Cycle => "take one of the references out",
+            Self::DeletionProtected => "lift the protection first: `cairn unprotect KIND/NAME`",
+            Self::EnvironmentGone => "see `cairn get environments`",
+            Self::GuardrailViolated => {
+                "stay within the environment's rules: `cairn get environments`"
+            }
+            Self::ImageMissing => "deploy with --image WORKLOAD=registry/name@sha256:…",
+            Self::InvalidName => "choose a shorter or simpler name",
+            Self::InvalidParam | Self::InvalidSpec => "correct the value",
+            Self::InvalidPlaceholder => "write ${resources.NAME.OUTPUT} or ${metadata.KEY}",
+            Self::MassDeletion => "plan with --allow-mass-delete",
+            Self::NameCollision | Self::NameTaken => "rename it in the application",
+            Self::NoClusterFits => "offer a cluster in the environment: `cairn env apply`",
+            Self::NoPort => "add the port to the workload",
+            Self::ReplacementNotAllowed => "undo the change, or plan with --allow-replace",
+            Self::TooLarge => "split it into several applications",
+            Self::UnknownOutput => "see the outputs of its class: `cairn get classes`",
+            Self::UnknownParam => "see the params of its class: `cairn get classes`",
+            Self::UnknownResource | Self::UnknownWorkload => "add it to the application",
+        }
+    }
 }
 
 impl Refusal {
-    /// A reason without a remedy.
+    /// A reason, with the remedy that is good for all of its kind.
     pub fn new(code: RefusalCode, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, path: path.into(), message: message.into(), hint: None }
+        let hint = Some(code.remedy().to_owned());
+        Self { code, path: path.into(), message: message.into(), hint }
     }
 
-    /// Adds what to do about it.
+    /// Says what to do about this one.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+impl Refusal {
+    /// The same, where it is written. None when the application's files say nothing of it.
+    #[must_use]
+    pub fn diagnose(&self, places: &Places<'_>, environment: &str) -> Option<Diagnostic> {
+        // What an unknown one is set to does not matter.
+        let is_key = self.code == RefusalCode::UnknownParam;
+        let part = if is_key { Part::Key } else { Part::Value };
+        let found = places.diagnose(environment, &self.path, part, &self.message)?;
+        Some(Diagnostic { hint: self.hint.clone(), ..found })
     }
 }
 
@@ -85,7 +128,8 @@ impl fmt::Display for Refusal {
 }
 
 /// The nearest of the known words, if one is near: a letter in three may be wrong, or the beginning be right.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let distance = |known: &str| {
         let begins = word.len() >= 3 && known.starts_with(&word);

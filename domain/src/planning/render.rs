@@ -8,6 +8,8 @@ use crate::plan::{FieldChange, Plan, Purpose, Step, StepAction};
 
 /// The most characters of one value in a line.
 const VALUE_LENGTH_MAX: usize = 80;
+/// What stands in the place of a value that is not shown.
+const HIDDEN_VALUE: &str = "(hidden)";
 /// Names of fields and variables whose values are not shown, even where the file has them in clear.
 const HIDDEN: [&str; 7] =
     ["password", "passwd", "secret", "token", "credential", "private", "api_key"];
@@ -126,7 +128,7 @@ fn render_change(change: &FieldChange, out: &mut String) {
 
 fn shown(path: &str, value: &Value) -> String {
     if hides(path, value) {
-        return "(hidden)".to_owned();
+        return HIDDEN_VALUE.to_owned();
     }
     let text = value.to_string();
     if text.chars().count() <= VALUE_LENGTH_MAX {
@@ -134,6 +136,22 @@ fn shown(path: &str, value: &Value) -> String {
     }
     let start: String = text.chars().take(VALUE_LENGTH_MAX).collect();
     format!("{start}… ({} characters)", text.chars().count())
+}
+
+/// A value of a field, without what looks like a secret in clear.
+#[must_use]
+pub fn hide(path: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields
+                .map(|(key, value)| (key.clone(), hide(&format!("{path}.{key}"), value)))
+                .collect()
+        }
+        Value::Array(items) => items.iter().map(|item| hide(path, item)).collect(),
+        value if hides(path, value) => HIDDEN_VALUE.into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
 }
 
 /// Hides what looks like a secret in clear: by the name of its field, or as the password of a URL. A reference is no

@@ -110,13 +110,16 @@ impl<'a> Builder<'a> {
             lifetime,
             protected: claim.protected,
             why: claim.why,
+            place: draft.path,
         };
-        self.add(id.clone(), wanted, &draft.path);
+        self.add(id.clone(), wanted);
     }
 
     fn refuse_spec(&mut self, draft: &Draft<'_>, class: &Name, why: &str) {
         let message = format!("class {class} does not make a valid {}: {why}", draft.id.kind);
-        self.refuse(Refusal::new(RefusalCode::InvalidSpec, &draft.path, message));
+        let hint =
+            "correct its params; if they are right, the class is wrong: ask the platform team";
+        self.refuse(Refusal::new(RefusalCode::InvalidSpec, &draft.path, message).hint(hint));
     }
 
     /// The parameters with defaults, checked. None when one was refused.
@@ -145,9 +148,11 @@ impl<'a> Builder<'a> {
                 complete = false;
                 let message =
                     format!("`{}` needs the param `{name}`", draft.definer.request.resource_type);
-                self.refuse(
-                    Refusal::new(RefusalCode::InvalidParam, path, message).hint(&param.description),
-                );
+                let refusal = Refusal::new(RefusalCode::InvalidParam, path, message);
+                self.refuse(match param.description.as_str() {
+                    "" => refusal.hint(format!("add `params: {{{name}: …}}`")),
+                    meaning => refusal.hint(meaning),
+                });
                 continue;
             };
             let place = Place { scope: draft.definer.scope, path, bare_output: None };

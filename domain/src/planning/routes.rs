@@ -131,7 +131,8 @@ impl Builder<'_> {
             (_, None) => {
                 let path = format!("{}.params.workload", draft.path);
                 let message = "a route of the application must say which workload answers";
-                self.refuse(Refusal::new(RefusalCode::InvalidParam, path, message));
+                let hint = "add `params: {workload: …}`, or move the route into the workload";
+                self.refuse(Refusal::new(RefusalCode::InvalidParam, path, message).hint(hint));
                 None
             }
         }
@@ -176,8 +177,9 @@ impl Builder<'_> {
         let issuer = self.support(Capability::Certificates, &draft.words);
         let spec = Spec::Certificate(CertificateSpec { host, issuer });
         let lifetime = self.own();
-        let wanted = Wanted { spec, class: None, lifetime, protected: false, why };
-        self.add(id.clone(), wanted, &draft.path);
+        let place = draft.path.clone();
+        let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };
+        self.add(id.clone(), wanted);
         self.certificates.insert(key, id.clone());
         id
     }

@@ -30,8 +30,9 @@ impl Builder<'_> {
             lifetime: Lifetime::Kept,
             protected: false,
             why: vec![format!("cluster of environment {}", self.scene.definition.name)],
+            place: String::new(),
         };
-        self.add(self.site.id.clone(), wanted, "");
+        self.add(self.site.id.clone(), wanted);
     }
 
     /// Wants a capability of the cluster. None where the cluster brings it along.
@@ -59,9 +60,9 @@ impl Builder<'_> {
             cluster: self.site.id.clone(),
         });
         let why = vec![format!("{} for {why}", capability.as_str())];
-        let wanted =
-            Wanted { spec, class: None, lifetime: Lifetime::WhileNeeded, protected: false, why };
-        self.add(id.clone(), wanted, "");
+        let (lifetime, place) = (Lifetime::WhileNeeded, String::new());
+        let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };
+        self.add(id.clone(), wanted);
         Some(id)
     }
 }

@@ -99,8 +99,9 @@ impl Builder<'_> {
         let spec =
             Spec::Secret(SecretSpec { template: Some(found.text), length: SECRET_LENGTH, store });
         let lifetime = self.own();
-        let wanted = Wanted { spec, class: None, lifetime, protected: false, why: vec![why] };
-        self.add(id.clone(), wanted, &place.path);
+        let (why, place) = (vec![why], place.path.clone());
+        let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };
+        self.add(id.clone(), wanted);
         Some(Text::output(id, "value"))
     }
 

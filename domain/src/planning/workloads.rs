@@ -78,15 +78,21 @@ impl<'a> Builder<'a> {
         for violation in spec.validate() {
             // The field of the spec and the place in the file have the same name, up to here.
             let place = format!("{path}.{}", violation.path);
-            let code = match violation.path.ends_with(".image") {
-                true => RefusalCode::ImageMissing,
-                false => RefusalCode::InvalidSpec,
-            };
-            self.refuse(Refusal::new(code, place, violation.message));
+            self.refuse(match violation.path.ends_with(".image") {
+                true => {
+                    let container = violation.path.split('.').nth(1).unwrap_or_default();
+                    Refusal::new(RefusalCode::ImageMissing, place, violation.message)
+                        .hint(format!("deploy with --image {container}=registry/name@sha256:…"))
+                }
+                false => {
+                    Refusal::new(RefusalCode::InvalidSpec, place, format!("workload.{violation}"))
+                }
+            });
         }
+        let place = path.to_owned();
+        let why = vec![why];
         let lifetime = self.own();
-        let wanted = Wanted { spec, class: None, lifetime, protected: false, why: vec![why] };
-        self.add(id, wanted, path);
+        self.add(id, Wanted { spec, class: None, lifetime, protected: false, why, place });
     }
 
     /// The workloads that must be ready first.
@@ -104,7 +110,10 @@ impl<'a> Builder<'a> {
             let refusal =
                 Refusal::new(RefusalCode::UnknownWorkload, format!("{path}.after"), message);
             let near = nearest(other, known).map(|near| format!("did you mean `{near}`?"));
-            self.refuse(Refusal { hint: near, ..refusal });
+            self.refuse(match near {
+                Some(near) => refusal.hint(near),
+                None => refusal,
+            });
         }
         after
     }

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use domain::planning::{Deletion, delete, render};
+use domain::application::{Places, SourceFile};
+use domain::diagnostic::render as render_diagnostic;
+use domain::planning::{Deletion, Refusal, delete, render};
 
-use crate::world::{World, read, read_text, root};
+use crate::world::{World, read, read_files, read_text, root};
 
 fn folder() -> PathBuf {
     root().join("domain/tests/plans")
@@ -137,10 +139,55 @@ fn what_cannot_be_planned_is_refused_in_words_that_help() {
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let environment = if name.starts_with("prod-") { "prod" } else { "dev" };
-        let world = World::new(read_text(&fs::read_to_string(&file).unwrap()), environment);
+        let text = fs::read_to_string(&file).unwrap();
+        let world = World::new(read_text(&text), environment);
         let refusals = world.try_plan().err().unwrap_or_else(|| panic!("{name} was planned"));
-        let lines: String =
-            refusals.iter().map(|it| format!("{} {it}\n", it.code.as_str())).collect();
-        expect(&format!("refused/{name}"), &lines);
+        expect(&format!("refused/{name}"), &shown(&refusals, &text, environment));
     }
+}
+
+/// Refusals as programs and as developers see them. Each has a place in the file, and a remedy.
+fn shown(refusals: &[Refusal], text: &str, environment: &str) -> String {
+    let files = [SourceFile { path: "app.yaml".into(), text: text.into() }];
+    let places = Places::of(&files);
+    let shown = refusals.iter().map(|refusal| {
+        assert!(refusal.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{refusal}");
+        let found = refusal.diagnose(&places, environment);
+        let found = found.unwrap_or_else(|| panic!("{refusal}: it is nowhere in\n{text}"));
+        let (code, path) = (refusal.code.as_str(), &refusal.path);
+        format!("{code} {path}\n{}\n\n", render_diagnostic(&found, text))
+    });
+    shown.collect()
+}
+
+#[test]
+fn what_cannot_be_changed_is_shown_where_it_is_written() {
+    let text = fs::read_to_string(root().join("samples/shop/app.yaml")).unwrap();
+    let mut world = World::new(read_text(&text), "dev");
+    world.deploy();
+    world.unprotect();
+    let smaller = text.replace("delete: protect}", "params: {storage_gib: 5}}");
+    assert_ne!(text, smaller);
+    world.model = read_text(&smaller);
+    expect("shop-smaller", &shown(&world.try_plan().unwrap_err(), &smaller, "dev"));
+}
+
+#[test]
+fn of_several_files_the_one_is_shown_that_says_it() {
+    let score = |name: &str, class: &str| SourceFile {
+        path: format!("{name}.score.yaml"),
+        text: format!(
+            "apiVersion: score.dev/v1b1\nmetadata:\n  name: {name}\ncontainers:\n  main:\n    \
+             image: registry.example/{name}:1\nresources:\n  db:\n    type: postgres\n    class: {class}\n"
+        ),
+    };
+    let files = [score("api", "large"), score("web", "lagre")];
+    let world = World::new(read_files(&files, Some("shop")), "dev");
+    let refusals = world.try_plan().unwrap_err();
+    let places = Places::of(&files);
+    let found: Vec<_> =
+        refusals.iter().map(|it| it.diagnose(&places, "dev").unwrap().to_string()).collect();
+    let expected =
+        "web.score.yaml:10:12: there is no class `lagre` of `postgres` (did you mean `large`?)";
+    assert_eq!(found, [expected]);
 }

@@ -46,7 +46,8 @@ pub(crate) fn read_text(text: &str) -> Model {
     read_files(&[SourceFile { path: "app.yaml".into(), text: text.into() }], None)
 }
 
-fn read_files(files: &[SourceFile], application: Option<&str>) -> Model {
+/// Reads an application from files that are read.
+pub(crate) fn read_files(files: &[SourceFile], application: Option<&str>) -> Model {
     let read = |path: String| fs::read(&path).ok().map(|bytes| (path, bytes));
     let companions: BTreeMap<_, _> = companions(files).into_iter().filter_map(read).collect();
     let images = BTreeMap::new();

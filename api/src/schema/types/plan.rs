@@ -2,6 +2,7 @@
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
 use domain::plan::{self, Proposal, Recorded, StepAction};
+use domain::planning::hide;
 use projections::State;
 use serde_json::Value;
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     rollout: Option<String>,
     /// Things worth knowing that stop nothing.
     notes: Vec<String>,
+    /// Where workloads go, and why there; none for a deletion.
+    placement: Option<PlanPlacement>,
     /// How many steps of each sort there are.
     counts: PlanCounts,
     /// The commit that led to this state.
@@ -57,6 +60,26 @@ pub(crate) struct PlanCounts {
     delete: u32,
 }
 
+/// Where workloads go.
+#[derive(SimpleObject)]
+pub(crate) struct PlanPlacement {
+    /// The cluster chosen, by id.
+    cluster: ID,
+    /// Every candidate, best first.
+    scores: Vec<PlanScore>,
+}
+
+/// What speaks for a cluster and against it.
+#[derive(SimpleObject)]
+pub(crate) struct PlanScore {
+    /// The candidate, by id.
+    cluster: ID,
+    /// The sum; none when it cannot be chosen at all.
+    total: Option<i64>,
+    /// What added to it or ruled it out.
+    reasons: Vec<String>,
+}
+
 /// What is done to one resource.
 #[derive(SimpleObject)]
 pub(crate) struct PlanStep {
@@ -66,12 +89,20 @@ pub(crate) struct PlanStep {
     action: StepName,
     /// What forces a replacement.
     forced_by: Option<String>,
+    /// The class it is made from, `<type>_<class>`.
+    class: Option<String>,
+    /// Which version of it.
+    class_version: Option<u64>,
+    /// Its deletion is refused afterwards.
+    protected: bool,
     /// Why the resource is there.
     why: Vec<String>,
     /// The steps that must be done before, by index.
     after: Vec<u32>,
     /// What changes, field by field.
     changes: Vec<FieldChange>,
+    /// What is wanted of a resource that is made, without what looks like a secret in clear.
+    spec: Option<Json<Value>>,
 }
 
 /// What is done.
@@ -142,6 +173,7 @@ impl Plan {
             }
         }
         let header = &recorded.plan.header;
+        let placement = header.placement.as_ref().map(PlanPlacement::of);
         Self {
             id: ID(id.to_owned()),
             deployment: header.deployment.to_string(),
@@ -154,9 +186,24 @@ impl Plan {
             approved_by: recorded.approved_by.as_ref().map(ToString::to_string),
             rollout: recorded.rollout.as_ref().map(ToString::to_string),
             notes: header.notes.clone(),
+            placement,
             counts,
             position,
             recorded: Box::new(recorded),
+        }
+    }
+}
+
+impl PlanPlacement {
+    fn of(placement: &plan::Placement) -> Self {
+        let score = |score: &plan::Score| PlanScore {
+            cluster: ID(score.cluster.to_string()),
+            total: score.total,
+            reasons: score.reasons.clone(),
+        };
+        Self {
+            cluster: ID(placement.cluster.to_string()),
+            scores: placement.scores.iter().map(score).collect(),
         }
     }
 }
@@ -171,16 +218,21 @@ impl PlanStep {
         };
         let change = |change: &plan::FieldChange| FieldChange {
             path: change.path.clone(),
-            old: change.old.clone().map(Json),
-            new: change.new.clone().map(Json),
+            old: change.old.as_ref().map(|old| Json(hide(&change.path, old))),
+            new: change.new.as_ref().map(|new| Json(hide(&change.path, new))),
         };
+        let made = step.spec.as_ref().filter(|_| step.action == StepAction::Create);
         Self {
             resource: ID(step.resource.to_string()),
             action,
             forced_by,
+            class: step.class.as_ref().map(|class| class.name.to_string()),
+            class_version: step.class.as_ref().map(|class| class.version),
+            protected: step.protected,
             why: step.why.clone(),
             after: step.after.clone(),
             changes: step.changes.iter().map(change).collect(),
+            spec: made.map(|spec| Json(hide("", &spec.to_value()))),
         }
     }
 }
