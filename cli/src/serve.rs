@@ -4,7 +4,9 @@ mod archiver;
 mod bootstrap;
 mod projector;
 mod reconcilers;
+mod seals;
 mod stores;
+mod trouble;
 mod world;
 
 use std::collections::BTreeSet;
@@ -104,8 +106,8 @@ pub(crate) fn views_folder(data: &Path) -> PathBuf {
 /// Opens the log of a data folder.
 pub(crate) fn open_log(data: &Path) -> Outcome<Arc<SqliteJournal>> {
     let folder = log_folder(data);
-    std::fs::create_dir_all(&folder).map_err(|error| unusable(&folder, error))?;
-    let journal = SqliteJournal::open(&folder).map_err(|error| unusable(&folder, error))?;
+    make_folder(&folder)?;
+    let journal = SqliteJournal::open(&folder).map_err(|error| trouble::log(&folder, &error))?;
     Ok(Arc::new(journal))
 }
 
@@ -115,32 +117,37 @@ fn tokens_file(data: &Path) -> PathBuf {
 
 /// Who may ask the servers of a data folder.
 pub(crate) fn tokens(data: &Path) -> Outcome<Tokens> {
-    let path = tokens_file(data);
-    Tokens::load(&path).map_err(|error| unusable(&path, error))
+    Tokens::load(&tokens_file(data)).map_err(|error| trouble::tokens(&error))
+}
+
+/// Makes a folder, if it is not there.
+pub(crate) fn make_folder(folder: &Path) -> Outcome<()> {
+    std::fs::create_dir_all(folder).map_err(|error| trouble::folder(folder, &error))
 }
 
 /// A new token for the servers of a data folder, which know it from their next start on.
 pub(crate) fn accept(data: &Path, tokens: &mut Tokens, whose: &str) -> Outcome<Token> {
-    let path = tokens_file(data);
     let token = Token::generate();
-    tokens.accept(&token, whose).map_err(|error| unusable(&path, error))?;
-    tokens.save(&path).map_err(|error| unusable(&path, error))?;
+    tokens.accept(&token, whose).map_err(|error| trouble::tokens(&error))?;
+    save(data, tokens)?;
     Ok(token)
 }
 
-/// The token that gives access to the server of a data folder: the one that is known already, or a new one.
+/// Keeps the tokens of a data folder.
+pub(crate) fn save(data: &Path, tokens: &Tokens) -> Outcome<()> {
+    tokens.save(&tokens_file(data)).map_err(|error| trouble::tokens(&error))
+}
+
+/// The token that gives access to the server of a data folder: the one that is known already, or a new one. A new
+/// one is not kept yet: whoever cannot start leaves nothing behind.
 pub(crate) fn token(data: &Path, known: Option<&str>) -> Outcome<(Tokens, Option<Token>)> {
     let mut tokens = tokens(data)?;
     if known.is_some_and(|token| tokens.actor(token).is_some()) {
         return Ok((tokens, None));
     }
-    let token = accept(data, &mut tokens, OWNER)?;
+    let token = Token::generate();
+    tokens.accept(&token, OWNER).map_err(|error| trouble::tokens(&error))?;
     Ok((tokens, Some(token)))
-}
-
-fn unusable(path: &Path, error: impl std::error::Error) -> Failure {
-    let failure = Failure::new(Exit::Unreachable, format!("cannot use {}", path.display()));
-    caused(failure, &error)
 }
 
 /// A failure with everything behind it.
@@ -155,14 +162,23 @@ fn causes(error: &dyn std::error::Error) -> impl Iterator<Item = &dyn std::error
 
 impl Server {
     /// Opens everything that a server needs. Nothing runs yet.
-    pub(crate) async fn open(settings: &Settings, tokens: Tokens) -> Outcome<Self> {
-        let listener = listen(settings.listen).await?;
+    pub(crate) async fn open(
+        settings: &Settings,
+        listener: TcpListener,
+        tokens: Tokens,
+    ) -> Outcome<Self> {
         let address = listener.local_addr().unwrap_or(settings.listen);
-        let tenant: Tenant = TENANT.parse().map_err(|error| unusable(&settings.data, error))?;
+        let tenant: Tenant = TENANT
+            .parse()
+            .map_err(|error| caused(Failure::new(Exit::Unreachable, "cannot start"), &error))?;
         let Stores { executor, durability, beside } = stores::open(settings).await?;
         let leases = stores::leases(beside.as_ref()).await?;
         let (closing, stopped) = (watch::Sender::new(false), watch::Sender::default());
         let mut parts = Vec::new();
+        if matches!(settings.journal, LogAt::Sqlite(_)) {
+            let checking = seals::check(executor.journal(), closing.subscribe()).await?;
+            parts.extend(checking.map(|part| ("seals", part)));
+        }
         let shows = settings.is(Role::Api) || settings.is(Role::Projector);
         let views = if shows {
             Some(stores::views(settings.views.as_deref(), &settings.data).await?)
@@ -246,11 +262,9 @@ impl Server {
     }
 }
 
-async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("cannot listen on {address}: {error}"))
-            .hint("is another Cairn running there? choose another address with --listen")
-    })
+/// Listens, before anything is made that would be left behind if that cannot be.
+pub(crate) async fn listen(address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| trouble::address(address, &error))
 }
 
 /// Has `/readyz` tell of a part that has ended with an error.

@@ -1,7 +1,7 @@
 //! The command line of whoever starts a server, or a world for it.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -29,7 +29,7 @@ pub(crate) struct Stores {
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where to listen
-    #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
+    #[arg(long, default_value = LISTEN, value_parser = address, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Keep a signed archive of the log there: in a folder, or in s3://BUCKET/PREFIX
     #[arg(long, value_name = "ARCHIVE")]
@@ -123,11 +123,35 @@ impl Serve {
 #[derive(Debug, Args)]
 pub(crate) struct SimServe {
     /// Where to listen: an address of this machine alone
-    #[arg(long, default_value = "127.0.0.1:7119", value_name = "ADDRESS")]
+    #[arg(long, default_value = "127.0.0.1:7119", value_parser = address, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
     /// Where the world is kept, as world.jsonl [default: ~/.local/share/cairn]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) nature: Nature,
+}
+
+/// An address: of a number, or of a name such as `localhost`. Of several, the one of IPv4, as most expect.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let write = "write HOST:PORT, such as 127.0.0.1:7117, or localhost:0 for any free port";
+    let found = text.to_socket_addrs().map_err(|error| format!("{error}: {write}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
+    first.copied().ok_or_else(|| format!("the name has no address: {write}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_have_a_name() {
+        assert!(address("localhost:0").unwrap().ip().is_loopback());
+        assert_eq!(address("127.0.0.1:7117").unwrap().to_string(), "127.0.0.1:7117");
+        assert_eq!(address("[::1]:7117").unwrap().to_string(), "[::1]:7117");
+        for wrong in ["localhost", "7117", ":x", "127.0.0.1:99999", "no such host:1"] {
+            assert!(address(wrong).unwrap_err().contains("HOST:PORT"), "{wrong}");
+        }
+    }
 }

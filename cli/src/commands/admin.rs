@@ -74,7 +74,7 @@ async fn rebuild_views(
 /// The token goes to standard output alone, and nowhere else.
 fn token(args: &Token, terminal: &Terminal) -> Outcome {
     let data = serve::data_folder(args.data.data_dir.clone())?;
-    super::up::make_folder(&data)?;
+    serve::make_folder(&data)?;
     let mut tokens = serve::tokens(&data)?;
     let token = serve::accept(&data, &mut tokens, &args.name)?;
     terminal.say("servers of this data folder know the token from their next start on");

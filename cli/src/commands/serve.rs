@@ -38,8 +38,9 @@ pub(super) async fn run(args: Serve, terminal: &Terminal) -> Outcome {
     };
     let serves_api = roles.contains(&Role::Api);
     let settings = up::settings(stores, roles, world)?;
-    up::make_folder(&settings.data)?;
     up::log(terminal);
+    let listener = serve::listen(settings.listen).await?;
+    serve::make_folder(&settings.data)?;
     let tokens = serve::tokens(&settings.data)?;
     if serves_api && tokens.is_empty() {
         let message = format!("nobody has a token for this server in {}", settings.data.display());
@@ -47,7 +48,7 @@ pub(super) async fn run(args: Serve, terminal: &Terminal) -> Outcome {
             .hint("make one with `cairn admin token NAME --data-dir FOLDER`"));
     }
     let stop = up::stopped()?;
-    let server = Server::open(&settings, tokens).await?;
+    let server = Server::open(&settings, listener, tokens).await?;
     let roles: Vec<String> =
         settings.roles.iter().map(|role| format!("{role:?}").to_lowercase()).collect();
     terminal.print(&format!("Cairn ({}) is up at http://{}", roles.join(", "), server.address));
@@ -59,7 +60,7 @@ pub(super) async fn run(args: Serve, terminal: &Terminal) -> Outcome {
 /// Serves a simulated world until SIGINT or SIGTERM.
 pub(super) async fn world(args: SimServe, terminal: &Terminal) -> Outcome {
     let data = serve::data_folder(args.data_dir)?;
-    up::make_folder(&data)?;
+    serve::make_folder(&data)?;
     up::log(terminal);
     let stop = up::stopped()?;
     let world = serve::make_world(&data, args.nature)?;

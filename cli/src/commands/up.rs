@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -60,25 +59,23 @@ pub(super) async fn open(
     settings: &Settings,
     name: impl Fn(SocketAddr) -> String,
 ) -> Outcome<(Server, String)> {
-    make_folder(&settings.data)?;
     let mut config = Config::load()?;
+    let listener = serve::listen(settings.listen).await?;
+    serve::make_folder(&settings.data)?;
     let known = config.contexts.get(&name(settings.listen)).map(|context| context.token.clone());
     let (tokens, fresh) = serve::token(&settings.data, known.as_deref())?;
-    let server = Server::open(settings, tokens).await?;
+    let server = Server::open(settings, listener, tokens.clone()).await?;
+    let made = fresh.is_some();
     let token = fresh.map(|token| token.reveal().to_owned()).or(known).unwrap_or_default();
     let url = format!("http://{}", server.address);
     let context = name(server.address);
     config.contexts.insert(context.clone(), Context { server: url, token });
     config.current = Some(context.clone());
     config.save()?;
+    if made {
+        serve::save(&settings.data, &tokens)?;
+    }
     Ok((server, context))
-}
-
-/// Makes a data folder, if it is not there.
-pub(super) fn make_folder(data: &Path) -> Outcome<()> {
-    std::fs::create_dir_all(data).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("cannot use {}: {error}", data.display()))
-    })
 }
 
 /// The context of a server on this machine: `local`, or `local-<port>`.

@@ -12,7 +12,7 @@ use journal::sqlite::SqliteSnapshots;
 use journal::{Executor, Journal};
 use projections::Views;
 
-use super::{Settings, caused, log_folder, open_log, unusable, views_folder};
+use super::{Settings, caused, log_folder, open_log, trouble, views_folder};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::{self, LogAt};
 
@@ -54,7 +54,7 @@ pub(crate) async fn views(at: Option<&str>, data: &Path) -> Outcome<Views> {
     match at {
         None => {
             let folder = views_folder(data);
-            Views::open_sqlite(&folder).await.map_err(|error| unusable(&folder, error))
+            Views::open_sqlite(&folder).await.map_err(|error| trouble::views(&folder, &error))
         }
         // The address may hold a password: it is not repeated.
         Some(url) => Views::open_postgres(url).await.map_err(|error| {
@@ -85,7 +85,8 @@ fn embedded(settings: &Settings) -> Outcome<(Executor, Durability)> {
     }
     let journal = open_log(&settings.data)?;
     let folder = log_folder(&settings.data);
-    let snapshots = SqliteSnapshots::open(&folder).map_err(|error| unusable(&folder, error))?;
+    let snapshots =
+        SqliteSnapshots::open(&folder).map_err(|error| trouble::log(&folder, &error))?;
     Ok((executor(journal, Arc::new(snapshots)), promised))
 }
 

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
-use super::{Part, Settings, caused, unusable};
+use super::{Part, Settings, trouble};
 use crate::args::Nature;
 use crate::failure::{Exit, Failure, Outcome};
 
@@ -52,7 +52,7 @@ pub(crate) fn make(data: &std::path::Path, nature: Nature) -> Outcome<Arc<Sim>> 
     let path = data.join("world.jsonl");
     let nature = sim::Nature { seed: nature.seed, speed: nature.speed, ..sim::Nature::default() };
     let options = Options { nature, path: Some(path), ..Options::default() };
-    let world = Sim::open(Arc::new(WallClock), options).map_err(|error| unusable(data, error))?;
+    let world = Sim::open(Arc::new(WallClock), options).map_err(|error| trouble::world(&error))?;
     Ok(Arc::new(world))
 }
 
@@ -62,9 +62,10 @@ pub(crate) async fn serve(
     address: std::net::SocketAddr,
     stop: impl Future<Output = ()> + Send,
 ) -> Outcome<()> {
-    sim::serve(world, address, stop).await.map_err(|error| {
-        let failure = Failure::new(Exit::Invalid, error.to_string());
-        caused(failure, &error).hint("choose another address with --listen")
+    sim::serve(world, address, stop).await.map_err(|error| match &error {
+        sim::ServeError::Listen { address, source } => trouble::address(*address, source),
+        sim::ServeError::Open(_) => Failure::new(Exit::Invalid, error.to_string())
+            .hint("choose another address with --listen, such as 127.0.0.1:7119"),
     })
 }
 

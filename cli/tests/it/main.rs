@@ -13,6 +13,7 @@ mod kill;
 mod mirror;
 mod plane;
 mod quarantine;
+mod startup;
 mod stores;
 mod told;
 mod transcript;

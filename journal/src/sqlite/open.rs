@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Options;
 use crate::JournalError;
@@ -65,13 +65,25 @@ pub enum OpenError {
     Foreign(PathBuf),
     /// Check the disk; restore the log from its archive if the file is damaged.
     #[error("the log cannot be opened")]
-    Sqlite(#[from] rusqlite::Error),
+    Sqlite(#[source] rusqlite::Error),
+    /// Restore the log from its archive.
+    #[error("the log's file is damaged")]
+    Unreadable(#[source] rusqlite::Error),
     /// Its end is damaged. Restore it from its archive.
     #[error("the log cannot be opened")]
     Journal(#[from] JournalError),
     /// The system has no thread to give.
     #[error("the log's threads cannot be started")]
     Thread(#[source] std::io::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::Unreadable(error),
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// Takes the directory for this process.
