@@ -3,8 +3,8 @@
 use std::fmt;
 
 use async_graphql::{ErrorExtensions as _, SimpleObject};
-use domain::Rejection;
 use domain::planning::Refusal;
+use domain::{KindName, Rejection};
 use journal::{ExecuteError, JournalError, LoadError};
 use projections::{NotThere, QueryError, StoreError};
 use serde::{Deserialize, Serialize};
@@ -22,12 +22,46 @@ pub(crate) struct UserError {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
+    /// What is not there: one with nearly the same name is suggested.
+    #[serde(skip)]
+    #[graphql(skip)]
+    pub(crate) missing: Option<Missing>,
+}
+
+/// Something that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) kind: String,
+    pub(crate) name: String,
 }
 
 impl UserError {
     pub(crate) fn new(code: &str, path: &str, message: impl fmt::Display) -> Self {
         let path = Some(path.to_owned()).filter(|path| !path.is_empty());
-        Self { code: code.to_owned(), path, message: message.to_string(), hint: None }
+        Self {
+            code: code.to_owned(),
+            path,
+            message: message.to_string(),
+            hint: None,
+            missing: None,
+        }
+    }
+
+    /// Something that is not there, by its kind and its name as they were written.
+    pub(crate) fn missing(path: &str, kind: &str, name: &str) -> Self {
+        let what = match KindName::parse(kind) {
+            Some(kind) => format!("{kind}/{name}"),
+            None => name.to_owned(),
+        };
+        let word = if KindName::parse(kind).is_some() { "resource" } else { kind };
+        let hint = match word {
+            "plan" => "a plan is made by `cairn plan`, which says its id".to_owned(),
+            "application" => format!("apply its file first, or see `{}`", listing(word)),
+            word => format!("see `{}`", listing(word)),
+        };
+        let missing = Some(Missing { kind: kind.to_owned(), name: name.to_owned() });
+        let error = Self::new("NOT_FOUND", path, format!("there is no {word} `{what}`"));
+        Self { missing, ..error.with_hint(hint) }
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
@@ -46,6 +80,12 @@ impl From<Refusal> for UserError {
             ..Self::new(&refusal.code.as_str(), &refusal.path, refusal.message)
         }
     }
+}
+
+/// The command that lists what there is of a sort.
+fn listing(word: &str) -> String {
+    let many = if word == "class" { "classes".to_owned() } else { format!("{word}s") };
+    format!("cairn get {many}")
 }
 
 /// Why there is no answer. The message is safe to show; what lies behind it goes to the log.

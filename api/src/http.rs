@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_graphql::ValidationMode;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -67,7 +67,23 @@ pub fn router(plane: Plane) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&probed), authenticate))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(Arc::new(served));
-    told(probed).merge(graphql)
+    told(probed).merge(graphql).method_not_allowed_fallback(wrong_method).fallback(nowhere)
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let with = if uri.path() == "/graphql" { "POST" } else { "GET" };
+    let message = format!("{method} is not answered at {}: send {with}", uri.path());
+    let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", &message);
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(with));
+    response
+}
+
+async fn nowhere(uri: Uri) -> Response {
+    let message = format!(
+        "there is nothing at {}: send GraphQL to /graphql; /livez, /readyz and /metrics tell of the server",
+        uri.path()
+    );
+    refused(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
 }
 
 /// Only what a process tells of itself: for one that serves no API.

@@ -7,15 +7,18 @@
 
 use async_graphql::InputType;
 use domain::commit::{Context, Hash};
+use domain::planning::nearest;
 use domain::request::{Command, KIND, Request};
-use domain::{Actor, Decider, StreamId, Time};
+use domain::{Actor, Decider, KindName, StreamId, Time};
 use journal::{ExecuteError, Position};
+use projections::queries::PAGE_MAX;
+use projections::{Filter, Sort};
 use reconcilers::{Clock as _, WallClock};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::fault::{Fault, UserError, judge};
+use crate::fault::{Fault, Missing, UserError, judge};
 use crate::plane::Plane;
 
 /// The longest idempotency key in bytes: room for a UUID with a prefix of the client's.
@@ -120,7 +123,16 @@ impl Work<'_> {
                 self.reached(executed.position);
                 Ok(executed)
             }
-            Err(error) => Err(judge(error, "").map_or_else(Stop::Fault, Stop::from)),
+            Err(error) => {
+                let refused = judge(error, "").map_err(Stop::Fault)?;
+                // The domain does not know what it is called.
+                Err(match refused.code.as_str() {
+                    "NOT_FOUND" => {
+                        UserError::missing("", stream.kind(), stream.name().as_str()).into()
+                    }
+                    _ => refused.into(),
+                })
+            }
         }
     }
 
@@ -192,7 +204,10 @@ impl<'a> Work<'a> {
             Err(Stop::Fault(fault)) => return Err(fault),
         };
         let (position, command_id) = (self.position.get(), self.command_id);
-        let answer = Answer { position, command_id, ..answer };
+        let mut answer = Answer { position, command_id, ..answer };
+        for error in &mut answer.user_errors {
+            suggest(self.plane, error).await;
+        }
         let record = Command::Answer { answer: serde_json::to_value(&answer)?, at: self.at };
         let stream = stream(self.plane, self.request)?;
         let (executor, context) = (&self.plane.probed.executor, self.context("answer"));
@@ -206,6 +221,24 @@ impl<'a> Work<'a> {
                 Err(fault) => Err(fault),
             },
         }
+    }
+}
+
+/// Suggests what was probably meant in the place of something that is not there. A view may lag behind, or be away:
+/// nothing is suggested then.
+async fn suggest(plane: &Plane, error: &mut UserError) {
+    let Some(Missing { kind, name }) = &error.missing else { return };
+    let filter = Filter::of(plane.tenant.clone(), &[kind.as_str()]);
+    let Ok(page) = plane.views.list(&filter, Sort::Name, None, PAGE_MAX, None).await else {
+        return;
+    };
+    let known = page.items.iter().map(|row| row.stream.name().as_str());
+    if let Some(near) = nearest(name, known) {
+        let meant = match KindName::parse(kind) {
+            Some(kind) => format!("{kind}/{near}"),
+            None => near.to_owned(),
+        };
+        error.hint = Some(format!("did you mean `{meant}`?"));
     }
 }
 

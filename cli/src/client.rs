@@ -59,7 +59,16 @@ impl Client {
         let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         let answer = read(status, &answer)?;
         debug(query, &variables, &answer);
-        data(answer)
+        data(answer).map_err(|failure| self.explain(failure))
+    }
+
+    /// Whoever has no token is told so, once the server has asked for one.
+    fn explain(&self, failure: Failure) -> Failure {
+        if failure.exit != Exit::NotAllowed || !self.context.token.is_empty() {
+            return failure;
+        }
+        Failure::new(Exit::NotAllowed, format!("there is no token for {}", self.context.server))
+            .hint("set CAIRN_TOKEN, or run `cairn up` on the server's machine")
     }
 
     /// Asks, and follows the answers.
@@ -72,7 +81,7 @@ impl Client {
             return Err(read(status, &answer)
                 .and_then(data::<Value>)
                 .err()
-                .unwrap_or_else(garbled));
+                .map_or_else(garbled, |failure| self.explain(failure)));
         }
         Ok(Events::new(response))
     }
@@ -80,7 +89,11 @@ impl Client {
     fn request(&self, query: &str, variables: &Value) -> reqwest::RequestBuilder {
         let url = format!("{}/graphql", self.context.server.trim_end_matches('/'));
         let body = json!({ "query": query, "variables": variables }).to_string();
-        let request = self.http.post(url).bearer_auth(&self.context.token);
+        let request = self.http.post(url);
+        let request = match self.context.token.as_str() {
+            "" => request,
+            token => request.bearer_auth(token),
+        };
         request.header(CONTENT_TYPE, "application/json").body(body)
     }
 
@@ -139,7 +152,9 @@ pub(crate) fn data<T: DeserializeOwned>(mut answer: Value) -> Outcome<T> {
         let text = |pointer| error.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let exit = match text("/extensions/code") {
             "UNAUTHENTICATED" => Exit::NotAllowed,
-            "BAD_INPUT" | "INVALID_DOCUMENT" | "BAD_REQUEST" | "BODY" => Exit::Invalid,
+            "BAD_INPUT" | "INVALID_DOCUMENT" | "BAD_REQUEST" | "BODY" | "TOO_LARGE" => {
+                Exit::Invalid
+            }
             "NOT_YET_VISIBLE" => Exit::TimedOut,
             _ => Exit::Unreachable,
         };

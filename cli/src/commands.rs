@@ -38,7 +38,10 @@ impl Session {
 
 /// Runs a command.
 pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Outcome {
+    // A variable that is set to nothing is as one that is not set.
     let (server, context) = (cli.server.as_deref(), cli.context.as_deref());
+    let (server, context) =
+        (server.filter(|it| !it.is_empty()), context.filter(|it| !it.is_empty()));
     let session = || Session::to(Config::load()?.resolve(server, context)?, terminal);
     if let Command::Demo(args) = cli.command {
         demo::run(args, terminal).await

@@ -14,7 +14,7 @@ use metrics::{counter, histogram};
 use uuid::Uuid;
 
 use super::documents::Document;
-use super::{Served, refused, sse};
+use super::{BODY_BYTES_MAX, Served, refused, sse};
 
 /// Answers one operation.
 pub(super) async fn answer(
@@ -32,6 +32,13 @@ pub(super) async fn answer(
     }
     let body = match body {
         Ok(body) => body,
+        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!(
+                "the body is longer than {BODY_BYTES_MAX} bytes: move large files into the image or a bucket, or \
+                 split the application"
+            );
+            return refused(rejection.status(), "TOO_LARGE", &message);
+        }
         Err(rejection) => return refused(rejection.status(), "BODY", &rejection.body_text()),
     };
     let (request, document) = match read(&served, &body) {

@@ -28,6 +28,13 @@ async fn only_a_post_of_json_is_read() {
     let server = Server::start().await;
     let got = server.get("/graphql?query={serverInfo{version}}", Some(&server.token)).await;
     assert_eq!(got.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(got.headers()["allow"], "POST");
+    let said = json_of(got).await["errors"][0]["message"].to_string();
+    assert!(said.contains("GET is not answered at /graphql: send POST"), "{said}");
+    let lost = server.get("/graphq", Some(&server.token)).await;
+    assert_eq!(lost.status(), StatusCode::NOT_FOUND);
+    let said = json_of(lost).await["errors"][0]["message"].to_string();
+    assert!(said.contains("send GraphQL to /graphql"), "{said}");
     let body = json!({ "query": "{ serverInfo { version } }" }).to_string();
     for content_type in
         ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
@@ -65,6 +72,8 @@ async fn what_is_too_much_is_refused_with_its_measure() {
     let large = json!({ "query": "{ serverInfo { version } }", "variables": { "x": "x".repeat(api::BODY_BYTES_MAX) } });
     let response = server.request(&large).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let said = json_of(response).await["errors"][0].to_string();
+    assert!(said.contains("TOO_LARGE") && said.contains("split the application"), "{said}");
 }
 
 #[tokio::test]

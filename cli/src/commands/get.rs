@@ -28,13 +28,19 @@ pub(super) async fn run(args: &Get, session: &Session) -> Outcome {
         _ => (args.kind.as_str(), args.name.clone()),
     };
     let what = what(kind)?;
+    // So is `cairn get resource database/dev_shop_db`.
+    let whole = name.as_deref().and_then(|name| name.split_once('/'));
+    let (what, name) = match (what, whole) {
+        (What::Resources(None), Some((kind, name))) => (self::what(kind)?, Some(name.to_owned())),
+        (what, _) => (what, name),
+    };
     match (what, name) {
         (What::Plan, None) => {
             Err(Failure::new(Exit::Invalid, "a plan has an id").hint("cairn get plan <id>"))
         }
         (What::Resources(None), Some(name)) => {
-            Err(Failure::new(Exit::Invalid, format!("what kind of thing is `{name}`?"))
-                .hint("cairn get <kind> <name>, such as `cairn get database dev_shop_db`"))
+            Err(Failure::new(Exit::Invalid, format!("`{name}` does not say of which kind it is"))
+                .hint(format!("write the kind and the name, such as `cairn get database {name}`")))
         }
         (what, Some(name)) => one::show(what, &name, args, session).await,
         (what, None) => lists::show(what, args, session).await,

@@ -69,6 +69,7 @@ impl RefusalCode {
             Self::ClassNotAllowed | Self::ClassNotFound => "see `cairn get classes`",
             Self::ChangeRefused => "undo the change, or give it another name: that makes a new one",
             Self::Cycle => "take one of the references out",
+            Self::DeletionNotAllowed => "keep it in the application, or plan with --allow-delete",
             Self::DeletionProtected => "lift the protection first: `cairn unprotect KIND/NAME`",
             Self::EnvironmentGone => "see `cairn get environments`",
             Self::GuardrailViolated => {

@@ -83,10 +83,12 @@ impl PlanError {
             Self::Abandoned => Some("plan again".into()),
             Self::NoApplication(name) => Some(format!("apply the file of `{name}` first")),
             Self::NoEnvironment(_) => Some("see `cairn get environments`".into()),
+            Self::NoRevision { application, .. } => {
+                Some(format!("see which is the last: cairn get application {application}"))
+            }
             Self::Plan(error) => rejection(error).and_then(|refused| refused.hint()),
             Self::Deployment(error) => rejection(error).and_then(|refused| refused.hint()),
             Self::Refused(_)
-            | Self::NoRevision { .. }
             | Self::NoDeployment(_)
             | Self::NoPlan(_)
             | Self::Name(_)

@@ -6,7 +6,7 @@ use domain::commit::Hash;
 use domain::deployment::{self, Deployment, Outcome};
 use domain::plan::{self, Proposal, Purpose};
 use domain::planning::Options;
-use domain::{Name, ResourceId};
+use domain::{Name, ResourceId, application, environment};
 use journal::ExecuteError;
 use projections::Filter;
 use reconcilers::planner::{Hints, PlanError, Planned, Request};
@@ -46,7 +46,7 @@ pub(crate) async fn execute(work: &mut Work<'_>, input: PlanExecuteInput) -> Res
     let id = plan_id(&input.plan)?;
     let proposal = work.plane.planner.load_plan(id).await.map_err(stopped)?;
     let (Proposal::Proposed(recorded) | Proposal::Draft(recorded)) = &*proposal else {
-        return Err(not_found("input.plan", &format!("plan {id}")));
+        return Err(UserError::missing("input.plan", plan::KIND, &id.to_string()).into());
     };
     let header = &recorded.plan.header;
     let answer = Answer {
@@ -243,7 +243,7 @@ async fn load(work: &Work<'_>, deployment: &str) -> Result<(Deployment, (Name, N
             let names = (application.clone(), environment.clone());
             Ok((Deployment::clone(&state), names))
         }
-        _ => Err(not_found("input.deployment", &format!("deployment `{deployment}`"))),
+        _ => Err(UserError::missing("input.deployment", deployment::KIND, deployment).into()),
     }
 }
 
@@ -251,7 +251,7 @@ fn stream(work: &Work<'_>, deployment: &str) -> Result<domain::StreamId, Stop> {
     let name = name("input.deployment", deployment)?;
     work.plane
         .stream(deployment::KIND, name.as_str())
-        .ok_or_else(|| not_found("input.deployment", &format!("deployment `{deployment}`")))
+        .ok_or_else(|| UserError::missing("input.deployment", deployment::KIND, deployment).into())
 }
 
 /// The last good revision if the current one is another, else the one before.
@@ -270,6 +270,21 @@ fn plan_id(text: &str) -> Result<Uuid, Stop> {
 
 /// Sorts a planner's failure: refusals are the answer, outages are not.
 fn stopped(error: PlanError) -> Stop {
+    let missing = |kind, name: &str| Stop::from(UserError::missing("", kind, name));
+    match &error {
+        PlanError::NoApplication(name) => return missing(application::KIND, name.as_str()),
+        PlanError::NoEnvironment(name) => return missing(environment::KIND, name.as_str()),
+        PlanError::NoDeployment(name) => return missing(deployment::KIND, name.as_str()),
+        PlanError::NoPlan(id) => return missing(plan::KIND, &id.to_string()),
+        PlanError::Refused(_)
+        | PlanError::NoRevision { .. }
+        | PlanError::Moved(_)
+        | PlanError::Abandoned
+        | PlanError::Name(_)
+        | PlanError::Plan(_)
+        | PlanError::Deployment(_)
+        | PlanError::Load(_) => {}
+    }
     let refused = match &error {
         PlanError::Plan(inner) => matches!(**inner, ExecuteError::Rejected(_)),
         PlanError::Deployment(inner) => matches!(**inner, ExecuteError::Rejected(_)),

@@ -3,7 +3,6 @@
 use domain::ResourceId;
 use domain::lifecycle::{Command, Lifetime, Resource};
 
-use super::not_found;
 use crate::fault::UserError;
 use crate::once::{Answer, Stop, Work};
 use crate::plane::{SimulateError, WorldFault};
@@ -69,7 +68,9 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
 
 /// What is gone is said to be gone: whoever deletes it may have meant another.
 fn not_there(id: &ResourceId, state: &Resource) -> Stop {
-    let Resource::Gone(grave) = state else { return not_found("input.id", &id.to_string()) };
+    let Resource::Gone(grave) = state else {
+        return UserError::missing("input.id", id.kind.as_str(), id.name.as_str()).into();
+    };
     let message = format!("{id} is gone since {}", grave.at);
     let hint = format!("see what became of it: cairn history {id}");
     UserError::new("NOT_FOUND", "input.id", message).with_hint(hint).into()
@@ -108,7 +109,9 @@ pub(crate) async fn fault(
     match simulator.fault(&id, fault).await {
         Ok(()) => Ok(Answer { resource: Some(id.to_string()), ..Answer::default() }),
         Err(SimulateError::NotFound(id)) => {
-            Err(not_found("input.id", &format!("{id} in the simulated world")))
+            let missing = UserError::missing("input.id", id.kind.as_str(), id.name.as_str());
+            let message = format!("there is no {id} in the simulated world");
+            Err(UserError { message, ..missing }.into())
         }
         Err(error @ SimulateError::World(_)) => {
             Err(Stop::Fault(crate::fault::Fault::unavailable(error)))
