@@ -16,6 +16,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use domain::Actor;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -111,6 +112,12 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = listener.local_addr().unwrap_or(unknown);
+    // The end of a long answer would wait for the client's delayed acknowledgement: 40 ms on Linux.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection delays its answers");
+        }
+    });
     let serving = axum::serve(listener, router).with_graceful_shutdown(closed(closing.clone()));
     let late = async move {
         closed(closing).await;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use domain::{ResourceId, Tenant};
 use futures::StreamExt as _;
@@ -53,6 +54,8 @@ pub async fn serve(
     }
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
+    // As the API: the end of a long answer waits for no acknowledgement.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let router = Router::new()
         .route(SEE, post(see))
         .route(MAKE, post(make))
