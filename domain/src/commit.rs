@@ -103,19 +103,18 @@ impl EventRecord {
     /// # Errors
     /// When the event is not such a variant: a mistake in the event's definition.
     pub fn encode<E: Serialize>(event: &E) -> Result<Self, serde_json::Error> {
-        let json = serde_json::to_string(event)?;
+        let mut json = serde_json::to_string(event)?;
         let malformed =
             || serde::de::Error::custom("an event is an externally tagged variant with fields");
-        let inner = json
+        let (event_type, _) = json
             .strip_prefix("{\"")
-            .and_then(|rest| rest.strip_suffix('}'))
+            .and_then(|rest| rest.split_once("\":"))
             .ok_or_else(malformed)?;
-        let (event_type, data) = inner.split_once("\":").ok_or_else(malformed)?;
-        Ok(Self {
-            event_type: event_type.to_owned(),
-            schema: SCHEMA,
-            data: RawValue::from_string(data.to_owned())?,
-        })
+        let event_type = event_type.to_owned();
+        // What is left of `{"Type":{data}}` is the data, in the same place.
+        json.pop().filter(|last| *last == '}').ok_or_else(malformed)?;
+        json.drain(..event_type.len() + "{\"\":".len());
+        Ok(Self { event_type, schema: SCHEMA, data: RawValue::from_string(json)? })
     }
 
     /// Decodes into the enum it was encoded from.

@@ -272,6 +272,8 @@ impl Inner {
             }
         }
         let recorded = Recorded { position: appended.position, sealed };
+        // What is kept is the state before: with it gone, the state is ours alone and is folded in place, not copied.
+        self.states.forget(request.stream);
         let folded = state::after::<D>(current, &recorded, events.clone());
         let folded = self.states.keep(request.stream, folded);
         Ok(Attempt::Done(executed(&folded, events, false)))

@@ -17,7 +17,7 @@ use crate::{Journal, JournalError, LoadError, Position, Recorded, Token, chain};
 
 /// The state of an aggregate as of a version.
 #[derive(Debug)]
-pub struct Folded<S> {
+pub struct Folded<S: ?Sized> {
     /// The state.
     pub state: Arc<S>,
     /// The version of the last event in it; 0 if there is none.
@@ -29,7 +29,7 @@ pub struct Folded<S> {
     unsaved: u32,
 }
 
-impl<S> Clone for Folded<S> {
+impl<S: ?Sized> Clone for Folded<S> {
     fn clone(&self) -> Self {
         Self { state: Arc::clone(&self.state), ..*self }
     }
@@ -38,6 +38,14 @@ impl<S> Clone for Folded<S> {
 impl<S: Default> Default for Folded<S> {
     fn default() -> Self {
         Self::at(S::default(), 0, Position::START, Hash::default())
+    }
+}
+
+impl<S: ?Sized> Folded<S> {
+    /// The same place in the log, with this for its state.
+    const fn of<T: ?Sized>(&self, state: Arc<T>) -> Folded<T> {
+        let Self { version, position, hash, unsaved, .. } = *self;
+        Folded { state, version, position, hash, unsaved }
     }
 }
 
@@ -63,12 +71,8 @@ pub(crate) struct States {
     cache: Cache<StreamId, Cached>,
 }
 
-/// `state` is a `Folded<S>`; whoever asks for another `S` than was kept gets none.
-#[derive(Clone)]
-struct Cached {
-    version: u64,
-    state: Arc<dyn Any + Send + Sync>,
-}
+/// A state of any type; whoever asks for another than was kept gets none.
+type Cached = Folded<dyn Any + Send + Sync>;
 
 impl States {
     pub(crate) fn new(journal: Arc<dyn Journal>, settings: Settings) -> Self {
@@ -121,8 +125,9 @@ impl States {
             }
         }
         let version = folded.version;
-        let cached = Cached { version, state: Arc::new(folded.clone()) };
-        self.cache.put_unless(stream.clone(), cached, |present| present.version > version);
+        let state: Arc<dyn Any + Send + Sync> = Arc::<S>::clone(&folded.state);
+        let kept = folded.of(state);
+        self.cache.put_unless(stream.clone(), kept, |present| present.version > version);
         folded
     }
 
@@ -131,8 +136,9 @@ impl States {
     }
 
     fn kept<S: Send + Sync + 'static>(&self, stream: &StreamId) -> Option<Folded<S>> {
-        let state = self.cache.get(stream)?.state;
-        state.downcast_ref::<Folded<S>>().cloned()
+        let kept = self.cache.get(stream)?;
+        let state = Arc::downcast(Arc::clone(&kept.state)).ok()?;
+        Some(kept.of(state))
     }
 
     /// Reads a state of which nothing is kept in memory: from its snapshot if that fits, or from event one.
