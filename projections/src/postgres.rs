@@ -216,8 +216,11 @@ impl ViewStore for PostgresViews {
     }
 
     fn ripen(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.writing(async |writer| Ok(writer.client.batch_execute(sql::INDEXES_POSTGRES).await?))
-            .boxed()
+        self.writing(async |writer| {
+            writer.client.batch_execute(sql::INDEXES_POSTGRES).await?;
+            Ok(writer.client.batch_execute(sql::STATISTICS_POSTGRES).await?)
+        })
+        .boxed()
     }
 
     fn beside(&self) -> BoxFuture<'_, Result<Arc<dyn ViewStore>, StoreError>> {

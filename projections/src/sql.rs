@@ -12,6 +12,9 @@ pub(crate) const SCHEMA_POSTGRES: &str = include_str!("sql/schema.postgres.sql")
 /// The other indexes, in the PostgreSQL dialect.
 pub(crate) const INDEXES_POSTGRES: &str = include_str!("sql/indexes.postgres.sql");
 
+/// The statistics of tables that were just filled.
+pub(crate) const STATISTICS_POSTGRES: &str = include_str!("sql/statistics.postgres.sql");
+
 pub(crate) const CLAIM: &str = "UPDATE checkpoint SET epoch = epoch + 1, stopped = NULL WHERE name = 'views' \
      RETURNING pos, epoch";
 

@@ -1,11 +1,14 @@
 //! Writing: a batch and its checkpoint in one transaction, in as few round trips as there can be.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use domain::StreamId;
 use futures::future::{BoxFuture, try_join_all};
 use futures::{FutureExt as _, SinkExt as _, join, pin_mut};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
+use tracing::warn;
 
 use super::rows::{self, Rows, Table};
 use crate::batch::Batch;
@@ -48,7 +51,13 @@ pub(super) struct Writer {
     notify: Statement,
     recall: Statement,
     recall_held: Statement,
+    /// Rows of `versions` written by this connection, and how many there are when it next takes statistics.
+    written: AtomicUsize,
+    statistics_at: AtomicUsize,
 }
+
+/// The first statistics are taken after so many rows, further ones whenever there are ten times as many.
+const STATISTICS_FIRST: usize = 1_000;
 
 /// How rows get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +88,8 @@ impl Writer {
             notify: prepare("SELECT pg_notify($1, '')").await?,
             recall: prepare(RECALL).await?,
             recall_held: prepare(RECALL_HELD).await?,
+            written: AtomicUsize::new(0),
+            statistics_at: AtomicUsize::new(STATISTICS_FIRST),
             client,
         })
     }
@@ -123,7 +134,25 @@ impl Writer {
         let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.client.batch_execute(end).await;
         outcome?;
-        Ok(ended?)
+        ended?;
+        if matches!(way, Way::Live(_)) {
+            self.keep_statistics(batch.versions.len()).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the server's planner what is in the tables, now that they have grown by much: it would find out within
+    /// minutes, and read whole tables until then. The rows are there either way.
+    async fn keep_statistics(&self, rows: usize) {
+        let written = self.written.fetch_add(rows, Ordering::Relaxed) + rows;
+        let at = self.statistics_at.load(Ordering::Relaxed);
+        if written < at {
+            return;
+        }
+        self.statistics_at.store(written.saturating_mul(10), Ordering::Relaxed);
+        if let Err(error) = self.client.batch_execute(sql::STATISTICS_POSTGRES).await {
+            warn!(%error, "the statistics of the views could not be taken");
+        }
     }
 
     /// Everything is on its way before the first answer is back.

@@ -214,3 +214,27 @@ fn a_runner_whose_machine_vanished_does_not_hold_the_views() {
         reached.await.unwrap();
     });
 }
+
+#[test]
+fn tables_that_were_just_filled_are_known_to_the_planner_of_queries() {
+    block_on(async {
+        let mut world = World::new();
+        for count in 1..=1_000 {
+            register(&mut world, count).await;
+        }
+        let place = Place::postgres();
+        let views = place.open().await;
+        run_to(&world, &views, Position::new(1_000)).await;
+        assert_eq!(rows_known(&place).await, 1_000);
+        views.rebuild(&world.journal).await.unwrap();
+        assert_eq!(rows_known(&place).await, 1_000);
+    });
+}
+
+/// How many rows of `versions` the server plans with; -1 when it was never told.
+async fn rows_known(place: &Place) -> i64 {
+    let text = "SELECT reltuples::bigint FROM pg_class WHERE oid = 'versions'::regclass";
+    let known = [projections::Statement { text: text.into(), values: Vec::new() }];
+    let mut rows = place.store().await.select(&known).await.unwrap().remove(0);
+    rows.remove(0).int().unwrap()
+}
