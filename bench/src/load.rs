@@ -83,3 +83,23 @@ pub(crate) async fn live(executor: &Executor, stream: &StreamId) -> anyhow::Resu
     }
     Ok(())
 }
+
+/// Declares the n-th bucket; gives its stream and its uid.
+pub(crate) async fn declare_bucket(
+    executor: &Executor,
+    number: u64,
+) -> anyhow::Result<(StreamId, Uuid)> {
+    let name = format!("b-{number}").parse()?;
+    let stream = ResourceId::new(domain::KindName::Bucket, name).stream(&tenant()?);
+    let uid = Uuid::now_v7();
+    let command = Command::Declare {
+        uid,
+        spec: bucket(),
+        class: None,
+        lifetime: Lifetime::Kept,
+        protected: false,
+        at: WallClock.now(),
+    };
+    executor.execute::<Resource>(&stream, command, context()).await?;
+    Ok((stream, uid))
+}

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::lifecycle::{Command, Lifetime};
-use domain::{KindName, Resource, ResourceId};
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
 use projections::{Filter, Views};
-use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
+use reconcilers::{Driver, Providers, Settings, WallClock};
 use sim::{Nature, Options, Sim};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -38,20 +36,9 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         settings,
     ));
     let resources = (RESOURCES / scale).max(20);
-    let tenant = load::tenant()?;
     let mut streams = Vec::new();
     for number in 0..resources {
-        let stream =
-            ResourceId::new(KindName::Bucket, format!("b-{number}").parse()?).stream(&tenant);
-        let command = Command::Declare {
-            uid: Uuid::now_v7(),
-            spec: load::bucket(),
-            class: None,
-            lifetime: Lifetime::Kept,
-            protected: false,
-            at: WallClock.now(),
-        };
-        executor.execute::<Resource>(&stream, command, load::context()).await?;
+        let (stream, _) = load::declare_bucket(&executor, number).await?;
         streams.push(stream);
     }
     settle(&journal, &driver, &world, directory.path()).await?;

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::StreamId;
 use domain::kinds::Bucket;
-use domain::lifecycle::{Command, Lifetime};
-use domain::{KindName, Resource, ResourceId, StreamId};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -15,8 +14,7 @@ use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
 use reconcilers::providers::Provided;
 use reconcilers::{
-    CallError, Clock as _, Driver, Performed, Provider, Providers, Reconcile, Settings, Target,
-    WallClock,
+    CallError, Driver, Performed, Provider, Providers, Reconcile, Settings, Target, WallClock,
 };
 use sim::{Nature, Options, Sim};
 use tokio::sync::{mpsc, watch};
@@ -153,17 +151,6 @@ fn world(
 }
 
 async fn declare(executor: &Executor, number: u64) -> anyhow::Result<(Uuid, Instant)> {
-    let name = format!("b-{number}").parse()?;
-    let stream = ResourceId::new(KindName::Bucket, name).stream(&load::tenant()?);
-    let uid = Uuid::now_v7();
-    let command = Command::Declare {
-        uid,
-        spec: load::bucket(),
-        class: None,
-        lifetime: Lifetime::Kept,
-        protected: false,
-        at: WallClock.now(),
-    };
-    executor.execute::<Resource>(&stream, command, load::context()).await?;
+    let (_, uid) = load::declare_bucket(executor, number).await?;
     Ok((uid, Instant::now()))
 }
