@@ -15,7 +15,7 @@ const APPLY: &str = "mutation($input: ApplicationApplyInput!) { applicationApply
 /// What people are shown of a plan.
 const SHORT: &str = "text counts { create change replace delete }";
 /// What programs are given: everything that people are shown, in parts.
-const WHOLE: &str = "id deployment application environment revision purpose hash proposedAt notes \
+pub(super) const WHOLE: &str = "id deployment application environment revision purpose hash proposedAt notes \
      placement { cluster scores { cluster total reasons } } \
      steps { resource action forcedBy class classVersion protected why after changes { path old new } spec } \
      text counts { create change replace delete }";

@@ -36,6 +36,8 @@ fn a_plan_as_json_holds_all_that_the_table_shows() {
     let reasons: Vec<&str> =
         reasons.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert!(table.contains(&format!("{placed}{}", reasons.join(", "))), "{table}");
+    let kept = json(&plane.data_of(&["get", "plan", plan["id"].as_str().unwrap(), "-o", "json"]));
+    assert_eq!(kept["steps"], plan["steps"], "a plan is kept whole");
     for note in plan["notes"].as_array().unwrap() {
         assert!(table.contains(&format!("note: {}", note.as_str().unwrap())), "{table}");
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::What;
 use crate::args::{Get, Output};
 use crate::commands::Session;
+use crate::commands::apply::WHOLE;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::look::{Question, look};
 use crate::tree;
@@ -20,6 +21,7 @@ pub(super) async fn show(what: What, name: &str, args: &Get, session: &Session) 
         session.terminal.print(&tree::draw(&last, session.terminal.colour_data));
         return Ok(Exit::Done);
     }
+    let whole = format!("{WHOLE} approvedBy rollout");
     let (field, argument, fields) = match what {
         What::Resources(_) => (
             "resource",
@@ -42,7 +44,7 @@ pub(super) async fn show(what: What, name: &str, args: &Get, session: &Session) 
         ),
         What::Environments => ("environment", "name", "name version changedAt position definition"),
         What::Classes => ("class", "name", "name version changedAt position definition"),
-        What::Plan => ("plan", "id", "id deployment revision purpose hash approvedBy rollout text"),
+        What::Plan => ("plan", "id", whole.as_str()),
     };
     let past = if what == What::Plan { "" } else { ", asOf: $asOf" };
     let declared = if what == What::Plan { "" } else { ", $asOf: Moment" };
