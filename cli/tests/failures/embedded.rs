@@ -117,20 +117,22 @@ impl Embedded {
         context["token"].as_str().unwrap().to_owned()
     }
 
-    /// The resources, as id and uid in order, if every one of them is ready.
-    pub(crate) fn resources(&self) -> Option<Vec<(String, String)>> {
+    /// The ids and uids of what is ready, once all is; else what is not.
+    pub(crate) fn resources(&self) -> Result<Vec<(String, String)>, String> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
         command.args(["get", "resources", "-o", "json"]).env_clear();
         command.env("CAIRN_CONFIG", self.place.join("config.json"));
         let output = command.output().unwrap();
-        let all: Vec<Value> = serde_json::from_slice(&output.stdout).ok()?;
-        let text = |one: &Value, field: &str| Some(one[field].as_str()?.to_owned());
-        let ready = |one: &Value| {
-            (one["ready"] == true).then(|| Some((text(one, "id")?, text(one, "uid")?))).flatten()
-        };
-        let mut resources = all.iter().map(ready).collect::<Option<Vec<_>>>()?;
+        let all: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .map_err(|_| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        if let Some(unready) = all.iter().find(|one| one["ready"] != true) {
+            return Err(format!("not ready: {unready}"));
+        }
+        let text = |one: &Value, field: &str| one[field].as_str().unwrap().to_owned();
+        let mut resources: Vec<_> =
+            all.iter().map(|one| (text(one, "id"), text(one, "uid"))).collect();
         resources.sort();
-        Some(resources)
+        Ok(resources)
     }
 
     pub(crate) fn log_folder(&self) -> PathBuf {

@@ -133,10 +133,19 @@ async fn live(from: usize, to: usize, counted: &mut Counted) {
 /// Without failures and requests the world becomes what the log wants, no more and no less, and stays so.
 async fn settles(stack: &Embedded, load: &Load) {
     let _still = load.still().await;
+    let mut seen = String::new();
     until("the world to be as it is wanted", || {
-        let wanted = stack.resources()?;
         let there = Ledger::read(&stack.world_file()).there();
-        (wanted == there).then_some(())
+        let now = match stack.resources() {
+            Ok(wanted) if wanted == there => return Some(()),
+            Ok(wanted) => format!("wanted {wanted:?}, there {there:?}"),
+            Err(unready) => unready,
+        };
+        if now != seen {
+            println!("{now}");
+            seen = now;
+        }
+        None
     });
 }
 
