@@ -2,7 +2,7 @@
 
 mod stream;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -19,6 +19,11 @@ pub(crate) use stream::Events;
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than the server waits for its views.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How long a server that was there may be away before an answer that it owes is given up.
+const LOST_MAX: Duration = Duration::from_secs(30);
+/// The pause before it is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// A connection to a server.
 #[derive(Clone)]
@@ -53,13 +58,34 @@ impl Client {
         query: &str,
         variables: Value,
     ) -> Outcome<T> {
-        let request = self.request(query, &variables).timeout(ANSWER_MAX);
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        let answer = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        let answer = read(status, &answer)?;
-        debug(query, &variables, &answer);
-        data(answer).map_err(|failure| self.explain(failure))
+        let mut lost: Option<Instant> = None;
+        loop {
+            let error = match self.exchange(query, &variables).await {
+                Ok((status, answer)) => {
+                    let answer = read(status, &answer)?;
+                    debug(query, &variables, &answer);
+                    return data(answer).map_err(|failure| self.explain(failure));
+                }
+                Err(error) => error,
+            };
+            // An answer that was lost on its way is asked for again: a change is the same by its key.
+            if !error.is_connect() && !error.is_timeout() {
+                lost.get_or_insert_with(Instant::now);
+            }
+            if lost.is_none_or(|since| since.elapsed() > LOST_MAX) {
+                return Err(self.unreachable(&error));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn exchange(
+        &self,
+        query: &str,
+        variables: &Value,
+    ) -> Result<(StatusCode, Vec<u8>), reqwest::Error> {
+        let response = self.request(query, variables).timeout(ANSWER_MAX).send().await?;
+        Ok((response.status(), response.bytes().await?.into()))
     }
 
     /// Whoever has no token is told so, once the server has asked for one.

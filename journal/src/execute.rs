@@ -66,8 +66,7 @@ pub struct Executed<D: Decider> {
 ///
 /// # Guarantees
 /// - A command is judged by a state that holds every commit of its stream, or it is judged again.
-/// - The same commit id gives the same answer for ever, once events were recorded under it. (A command that
-///   recorded nothing is judged anew when it is repeated.)
+/// - The same commit id gives the same answer for ever if it recorded events; else the command is judged anew.
 /// - Commands for one stream take turns within the process. A future that is dropped half-way is a lost reply:
 ///   the command may be carried out, and repeating it with the same id tells.
 #[derive(Clone)]
@@ -136,9 +135,8 @@ impl Executor {
         self.run(stream, command, &context, &description).await
     }
 
-    /// Carries out a command that was made from a request. `digest` is of what the client sent, without the
-    /// time and the uids that the server adds to each try, so that a repeated request is known as the same
-    /// and a reused key as another.
+    /// Carries out a command that was made from a request. `digest` is of what the client sent, without the time and
+    /// the uids that the server adds to each try: a repeated request is known as the same, a reused key as another.
     ///
     /// # Errors
     /// [`ExecuteError`]; its variants say whether to try again.

@@ -33,6 +33,7 @@ use crate::chain::{self, Tip};
 use crate::follow::{self, Live, Source};
 use crate::{AppendError, Appended, Journal, JournalError, Loaded, Position, Recorded, Token};
 
+pub(crate) use open::FILE;
 pub use open::OpenError;
 use readers::Readers;
 use recent::Recent;

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
+use journal::Position;
+
 use crate::plane::Plane;
 
 /// Much longer than any database's heading.
@@ -98,12 +100,7 @@ fn what_is_no_database_is_no_log_and_no_views() {
 fn a_log_that_was_tampered_with_is_not_started_on() {
     let mut plane = Plane::up(1);
     assert!(plane.stop());
-    let log = rusqlite::Connection::open(plane.data().join("log/journal.sqlite")).unwrap();
-    // Who said it: in the middle of a commit, where only its seal tells.
-    let forge = "UPDATE commits SET bytes = \
-                 CAST(replace(CAST(bytes AS TEXT), 'catalogue', 'Catalogue') AS BLOB) WHERE position = 5";
-    assert_eq!(log.execute(forge, ()).unwrap(), 1);
-    drop(log);
+    journal::testing::forge(&plane.data().join("log"), Position::new(5)).unwrap();
     let words = ["cannot start: the log is damaged", "at position", "cairn admin restore"];
     refused(&plane, 7, &words);
 }

@@ -92,3 +92,21 @@ fn what_holds_data_and_is_taken_out_of_the_file_is_not_deleted_unasked() {
     plane.data_of(&[apply.as_slice(), &["--allow-delete"]].concat());
     assert!(!plane.data_of(&["get", "resources"]).contains("bucket/"));
 }
+
+#[test]
+fn a_rollback_goes_to_what_ran_and_not_to_what_was_only_planned() {
+    let plane = Plane::up(SPEED);
+    let image = |image: &str| format!("web=registry.example/web:{image}");
+    let deploy = |command: &str, name: &str| {
+        plane.data_of(&[command, "samples/minimal.yaml", "-e", "dev", "--image", &image(name)])
+    };
+    deploy("apply", "one");
+    deploy("plan", "never");
+    deploy("apply", "two");
+    plane.data_of(&["rollback", "dev_web"]);
+    let runs = plane.data_of(&["get", "workload", "dev_web_web"]);
+    assert!(runs.contains("registry.example/web:one"), "{runs}");
+    let never = plane.cairn(&["rollback", "dev_web", "--to", "2"]);
+    assert_eq!(never.status.code(), Some(3), "{}", talk(&never));
+    assert!(talk(&never).contains("revision 2 was never rolled out"), "{}", talk(&never));
+}

@@ -10,7 +10,7 @@ use super::Options;
 use crate::JournalError;
 
 /// The log's file in the data directory.
-pub(super) const FILE: &str = "journal.sqlite";
+pub(crate) const FILE: &str = "journal.sqlite";
 /// Held while a process has the log open. It stays when the process ends; the lock does not.
 const LOCK_FILE: &str = "journal.lock";
 /// `Carn`: tells our files from others (`PRAGMA application_id`).

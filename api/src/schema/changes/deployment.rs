@@ -89,14 +89,18 @@ pub(crate) async fn roll_back(
     input: DeploymentRollbackInput,
 ) -> Result<Answer, Stop> {
     let (deployment, names) = load(work, &input.deployment).await?;
+    let current = deployment.rollout.as_ref().map(|rollout| rollout.revision);
+    let good = good_revisions(work, &input.deployment).await?;
     let revision = match input.revision {
-        Some(revision) => revision,
-        None => earlier(&deployment).ok_or_else(|| {
+        Some(revision) if good.contains(&revision) => revision,
+        Some(revision) => return Err(never_ran(revision).into()),
+        None => good.into_iter().rev().find(|good| Some(*good) != current).ok_or_else(|| {
             UserError::new(
                 "NO_EARLIER_REVISION",
                 "input.deployment",
-                "there is no earlier revision to go back to",
+                "no other revision was rolled out with success before",
             )
+            .with_hint("apply what is wanted")
         })?,
     };
     let options = Options {
@@ -254,11 +258,23 @@ fn stream(work: &Work<'_>, deployment: &str) -> Result<domain::StreamId, Stop> {
         .ok_or_else(|| UserError::missing("input.deployment", deployment::KIND, deployment).into())
 }
 
-/// The last good revision if the current one is another, else the one before.
-fn earlier(deployment: &Deployment) -> Option<u64> {
-    let current = deployment.rollout.as_ref()?.revision;
-    let good = deployment.good_revision.filter(|good| *good != current);
-    good.or_else(|| current.checked_sub(1).filter(|revision| *revision > 0))
+/// The revisions that were rolled out with success, as they followed each other. Others were only recorded, for a plan
+/// say, and nobody may have approved them.
+async fn good_revisions(work: &Work<'_>, name: &str) -> Result<Vec<u64>, Stop> {
+    let (stream, mut good) = (stream(work, name)?, Vec::new());
+    let executor = &work.plane.probed.executor;
+    let folded = executor.fold_until::<Deployment>(&stream, |state, _| {
+        good.extend(state.good_revision.filter(|revision| good.last() != Some(revision)));
+        false
+    });
+    folded.await?;
+    Ok(good)
+}
+
+fn never_ran(revision: u64) -> UserError {
+    let message = format!("revision {revision} was never rolled out with success");
+    UserError::new("NEVER_ROLLED_OUT", "input.revision", message)
+        .with_hint("go back to one that was, or apply what is wanted")
 }
 
 fn plan_id(text: &str) -> Result<Uuid, Stop> {
