@@ -3,6 +3,7 @@
 mod changes;
 mod events;
 mod mutation;
+mod preview;
 mod query;
 mod types;
 

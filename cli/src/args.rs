@@ -168,6 +168,9 @@ pub(crate) struct Allowed {
 pub(crate) struct Plan {
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Record it, so that it can be approved and run as it is
+    #[arg(long)]
+    pub(crate) save: bool,
     /// Exit with 0 for no changes, 1 for an error, 2 for changes
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,

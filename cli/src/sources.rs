@@ -9,6 +9,7 @@ use domain::application::{self, Model, Places, Source, SourceFile};
 use domain::diagnostic::{self, Diagnostic};
 use serde_json::{Value, json};
 
+use crate::args::Target;
 use crate::failure::{Exit, Failure, Outcome, UserError};
 use crate::terminal::Terminal;
 
@@ -87,6 +88,22 @@ impl Sources {
         others.into_iter().fold(Failure::new(Exit::of(errors), what), Failure::reason)
     }
 
+    /// Fails with what the server refuses about the files.
+    pub(crate) fn check(
+        &self,
+        payload: &Value,
+        environment: &str,
+        terminal: &Terminal,
+    ) -> Outcome<()> {
+        let errors = payload.get("userErrors").cloned().unwrap_or_default();
+        let errors: Vec<UserError> = serde_json::from_value(errors).unwrap_or_default();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        let what = format!("there is no plan for {environment}");
+        Err(self.refused(what, &errors, environment, terminal))
+    }
+
     fn show(&self, diagnostics: &[Diagnostic], terminal: &Terminal) {
         for found in diagnostics {
             let text = self
@@ -106,6 +123,23 @@ impl Sources {
 
     /// The input of `applicationApply`.
     pub(crate) fn input(&self, key: &str) -> Value {
+        with(self.sent(), [("idempotencyKey", key.into())])
+    }
+
+    /// The input of `planPreview`.
+    pub(crate) fn preview(&self, target: &Target) -> Value {
+        let allowed = &target.allowed;
+        let fields = [
+            ("environment", target.env.as_str().into()),
+            ("allowReplace", allowed.allow_replace.into()),
+            ("allowDelete", allowed.allow_delete.into()),
+            ("allowMassDelete", allowed.allow_mass_delete.into()),
+        ];
+        with(self.sent(), fields)
+    }
+
+    /// The files, as they are sent.
+    fn sent(&self) -> Value {
         let engine = base64::engine::general_purpose::STANDARD;
         let files: Vec<_> =
             self.files.iter().map(|file| json!({ "path": file.path, "text": file.text })).collect();
@@ -115,10 +149,18 @@ impl Sources {
             .map(|(path, bytes)| json!({ "path": path, "base64": engine.encode(bytes) }))
             .collect();
         json!({
-            "idempotencyKey": key, "files": files, "companions": companions,
+            "files": files, "companions": companions,
             "application": self.application, "images": images_input(&self.images),
         })
     }
+}
+
+/// An object with more fields.
+fn with<const N: usize>(mut object: Value, fields: [(&str, Value); N]) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+    }
+    object
 }
 
 /// How many mistakes there are.

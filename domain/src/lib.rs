@@ -23,6 +23,7 @@ pub mod planning;
 pub mod request;
 pub mod rollout;
 pub mod schema;
+pub mod secrecy;
 pub mod text;
 pub mod time;
 

@@ -38,7 +38,7 @@ pub use class_match::required_classes;
 pub use compare::{Deletion, compare, delete};
 pub use pins::{Current, pins_moved};
 pub use refusal::{Refusal, RefusalCode, nearest};
-pub use render::{hide, render};
+pub use render::render;
 
 /// The most resources that one application may become in one environment: what the plan's goal of one second is for.
 pub const RESOURCES_MAX: usize = 3_000;

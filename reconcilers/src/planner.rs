@@ -9,7 +9,7 @@ mod roll_back;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::application::{Application, Model};
+use domain::application::{self, Application, Model};
 use domain::commit::{Context, Hash};
 use domain::deployment::{self, Deployment};
 use domain::environment::Environment;
@@ -102,6 +102,23 @@ impl Planner {
             return self.record(id, plan, context).await;
         }
         Err(PlanError::Abandoned)
+    }
+
+    /// Computes the plan that a deployment of this model would have, and records nothing: neither the plan, nor the
+    /// model as a revision of the application.
+    ///
+    /// # Errors
+    /// As [`Planner::plan`].
+    pub async fn preview(&self, request: &Request, model: &Model) -> Result<Plan, PlanError> {
+        let name = deployment::name_of(request.environment.as_str(), request.application.as_str())?;
+        let stream = self.stream(deployment::KIND, &name)?;
+        let deployment = self.executor.load_state::<Deployment>(&stream).await?.state;
+        let environment = self.load_environment(&request.environment).await?;
+        let stream = self.stream(application::KIND, &request.application)?;
+        let last = self.executor.load_state::<Application>(&stream).await?.state;
+        let said_already = last.model.as_deref() == Some(model);
+        let revision = if said_already { last.number } else { last.number + 1 };
+        self.compute_deployment(request, &deployment, &environment, revision, model).await
     }
 
     /// Starts a recorded plan as a rollout of its deployment, and gives the rollout's name. Starting it again is

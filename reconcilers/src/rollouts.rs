@@ -6,14 +6,17 @@
 //! watches sees the whole graph with its blockers from the first moment. Deletions are asked for at once in the
 //! same way. Everything else waits for its turn, which is the health gate.
 
+mod beyond;
 pub mod steps;
+
+use std::collections::BTreeSet;
 
 use domain::deployment::{self, Deployment, Outcome, RolloutRef};
 use domain::environment::{self, Environment};
 use domain::lifecycle::{Command, FailureClass, Refused, Resources};
-use domain::plan::{self, Plan, Proposal, Purpose};
+use domain::plan::{self, Plan, Proposal};
 use domain::rollout::{self, Rollout};
-use domain::{Decider, Name, Resource, StreamId, Time};
+use domain::{Decider, Name, Resource, ResourceId, StreamId, Time};
 use futures::future::BoxFuture;
 use journal::ExecuteError;
 use tracing::{info, warn};
@@ -52,7 +55,7 @@ pub(crate) enum Move {
     /// The rollout says what it waits for.
     Wait { rollout: StreamId, waiting: rollout::Waiting },
     /// The rollout ends.
-    End { number: u64, outcome: Outcome, removed: Vec<domain::ResourceId> },
+    End { number: u64, outcome: Outcome, removed: Vec<ResourceId> },
     /// The way back is planned and started.
     RollBack(RolloutRef),
 }
@@ -110,15 +113,15 @@ impl Driver {
         plan: &Plan,
         (rollout, body): (StreamId, &rollout::Body),
     ) -> Result<Decision, StepError> {
-        let states = self.states(stream, plan, deployment, running.purpose).await?;
-        self.watch(stream, plan);
+        let states = self.states(stream, plan, deployment).await?;
+        self.watch(stream, plan, &deployment.members);
         let environment = self.environment(stream, deployment).await?;
         let seconds = environment.map_or(STEP_TIMEOUT_SECONDS, |e| e.step_timeout_seconds);
         let now = self.clock.now();
         let verdict = steps::judge(&Run {
             plan,
             plan_id: running.plan,
-            members: (running.purpose == Purpose::Delete).then_some(&deployment.members),
+            members: &deployment.members,
             states: &states,
             started_at: body.started_at,
             timeout_micros: i64::from(seconds) * 1_000_000,
@@ -207,13 +210,11 @@ impl Driver {
         stream: &StreamId,
         plan: &Plan,
         deployment: &Deployment,
-        purpose: Purpose,
     ) -> Result<Resources, StepError> {
-        let members = (purpose == Purpose::Delete).then_some(&deployment.members);
         let ids = plan.steps.iter().map(|step| &step.resource);
-        let relied_on = steps::relied_on(plan);
+        let relied_on = beyond::relied_on(plan);
         let mut states = Resources::new();
-        for id in ids.chain(&relied_on).chain(members.into_iter().flatten()) {
+        for id in ids.chain(&relied_on).chain(&deployment.members) {
             if !states.contains_key(id) {
                 let stream = id.stream(stream.tenant());
                 let state = self.executor.load_state::<Resource>(&stream).await?.state;
@@ -236,16 +237,17 @@ impl Driver {
         let plan = sibling(stream, plan::KIND, &running.plan.to_string())?;
         let proposal = self.executor.load_state::<Proposal>(&plan).await?.state;
         if let Proposal::Proposed(recorded) = &*proposal {
-            self.watch(stream, &recorded.plan);
+            self.watch(stream, &recorded.plan, &deployment.members);
         }
         Ok(())
     }
 
-    /// Keeps what the plan relies on, and is told when it changes.
-    fn watch(&self, stream: &StreamId, plan: &Plan) {
-        let relied_on = steps::relied_on(plan);
-        let ids = plan.steps.iter().map(|step| &step.resource).chain(&relied_on);
-        let streams: Vec<_> = ids.map(|id| id.stream(stream.tenant())).collect();
+    /// Keeps what the plan relies on, and is told when it or a member changes.
+    fn watch(&self, stream: &StreamId, plan: &Plan, members: &BTreeSet<ResourceId>) {
+        let mut ids = beyond::relied_on(plan);
+        ids.extend(plan.steps.iter().map(|step| step.resource.clone()));
+        ids.extend(members.iter().cloned());
+        let streams: Vec<_> = ids.iter().map(|id| id.stream(stream.tenant())).collect();
         self.index.watch(stream, &streams, self.clock.now());
     }
 
@@ -322,7 +324,7 @@ impl Driver {
         stream: &StreamId,
         number: u64,
         outcome: Outcome,
-        removed: Vec<domain::ResourceId>,
+        removed: Vec<ResourceId>,
         at: Time,
     ) -> Result<(), StepError> {
         let rollout = rollout_stream(stream, number)?;

@@ -6,8 +6,8 @@ mod quarantine;
 mod resource;
 mod rules;
 
-pub(crate) use application::apply;
-pub(crate) use deployment::{approve, delete, deploy, execute, plan, roll_back};
+pub(crate) use application::{Sent, apply, read};
+pub(crate) use deployment::{approve, delete, deploy, execute, hints, plan, roll_back, stopped};
 pub(crate) use quarantine::redrive;
 pub(crate) use resource::{Intent, fault, intend};
 pub(crate) use rules::{define_class, define_environment};
@@ -16,7 +16,7 @@ use crate::fault::UserError;
 use crate::once::Stop;
 
 /// Reads a name, or says where it is wrong.
-fn name(path: &str, text: &str) -> Result<domain::Name, Stop> {
+pub(crate) fn name(path: &str, text: &str) -> Result<domain::Name, Stop> {
     text.parse().map_err(|error| UserError::new("INVALID_NAME", path, error).into())
 }
 

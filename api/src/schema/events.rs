@@ -4,6 +4,7 @@ use async_graphql::{
     Context, ID, InputObject, Json, SimpleObject, Subscription as GraphqlSubscription,
 };
 use domain::StreamId;
+use domain::secrecy::hide;
 use futures::{Stream, StreamExt as _};
 use journal::Recorded;
 use serde_json::Value;
@@ -123,7 +124,7 @@ impl Commit {
             id: ID(format!("{}/{index}", commit.commit_id)),
             event_type: event.event_type.clone(),
             schema: event.schema,
-            data: Json(serde_json::from_str(event.data.get()).unwrap_or_default()),
+            data: Json(hide("", &serde_json::from_str(event.data.get()).unwrap_or_default())),
         });
         Self {
             position: Position(recorded.position),

@@ -8,8 +8,9 @@ use async_graphql::{Context, InputType, Object};
 
 pub(crate) use inputs::{
     ApplicationApplyInput, ClassDefineInput, CompanionInput, DeploymentDeleteInput,
-    DeploymentDeployInput, DeploymentRollbackInput, EnvironmentDefineInput, PlanApproveInput,
-    PlanExecuteInput, ResourceInput, ResourceProtectInput, SimulatorFaultInput, SimulatorFaultName,
+    DeploymentDeployInput, DeploymentRollbackInput, EnvironmentDefineInput, FileInput, ImageInput,
+    PlanApproveInput, PlanExecuteInput, PlanPreviewInput, ResourceInput, ResourceProtectInput,
+    SimulatorFaultInput, SimulatorFaultName,
 };
 use payloads::{
     ApplicationPayload, ClassPayload, EnvironmentPayload, PlanPayload, QuarantinePayload,

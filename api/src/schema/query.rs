@@ -9,6 +9,8 @@ use reconcilers::{Clock as _, WallClock};
 
 use filters::{ActivityFilter, ResourceFilter};
 
+use super::mutation::PlanPreviewInput;
+use super::preview::{self, PlanPreview};
 use super::types::{
     Activity, Application, Class, Connection, Deployment, Environment, Moment, Paging, Plan,
     Position, Quarantined, Resource, Timestamp, Version, Why,
@@ -232,6 +234,16 @@ impl Query {
         #[graphql(desc = "Waits until the views show this position.")] at_least: Option<Position>,
     ) -> Shown<Plan> {
         shown(settled(ctx, at_least, Plan::find(ctx, &id)).await)
+    }
+
+    /// What a deployment of these files would do. Nothing is recorded: neither a revision, nor a plan to approve.
+    #[graphql(complexity = "50 + child_complexity")]
+    async fn plan_preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The files, and where.")] input: PlanPreviewInput,
+    ) -> Shown<PlanPreview> {
+        shown(preview::preview(plane(ctx), input).await.map(Some))
     }
 
     /// Who did what, when, and why: the last first.

@@ -58,6 +58,10 @@ pub(super) struct Started {
 }
 
 impl Counts {
+    const fn is_nothing(self) -> bool {
+        self.create + self.change + self.replace + self.delete == 0
+    }
+
     fn text(self) -> String {
         let Self { create, change, replace, delete } = self;
         format!("{create} to create, {change} to change, {replace} to replace, {delete} to delete")
@@ -89,32 +93,48 @@ async fn plan_inner(
 ) -> Outcome<bool> {
     let sources = read(&args.target, terminal)?;
     let session = session()?;
-    let (application, revision) = record(&sources, &session).await?;
-    let payload = ask(
-        &session,
-        "deploymentPlan",
-        "planId unchanged",
-        args.output,
-        input(&args.target, &application, revision),
-    )
-    .await?;
-    let started = payload.get("userErrors").cloned().unwrap_or_default();
-    let errors: Vec<UserError> = serde_json::from_value(started).unwrap_or_default();
-    if !errors.is_empty() {
-        let environment = &args.target.env;
-        let what = format!("there is no plan for {application} in {environment}");
-        return Err(sources.refused(what, &errors, environment, terminal));
+    let mut payload = preview(&sources, &args.target, args.output, &session).await?;
+    if args.save {
+        let (application, revision) = record(&sources, &session).await?;
+        let input = input(&args.target, &application, revision);
+        payload = ask(&session, "deploymentPlan", "planId", args.output, input).await?;
+        sources.check(&payload, &args.target.env, terminal)?;
     }
-    let unchanged = payload.get("unchanged").and_then(Value::as_bool).unwrap_or_default();
     let text = |pointer| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    match args.output {
-        Output::Json => terminal.print(&payload.to_string()),
-        Output::Table => terminal.print(text("/plan/text").trim_end()),
+    let counts = payload.pointer("/plan/counts").cloned().unwrap_or_default();
+    let counts: Counts = serde_json::from_value(counts).map_err(|error| unreadable(&error))?;
+    if args.output == Output::Json {
+        terminal.print(&payload.to_string());
+        return Ok(!counts.is_nothing());
     }
-    if !unchanged && args.output == Output::Table {
-        terminal.say(&format!("\nRun exactly this: cairn approve {}", text("/planId")));
+    terminal.print(text("/plan/text").trim_end());
+    match payload.get("planId").and_then(Value::as_str) {
+        Some(id) => terminal.say(&format!("\nRun exactly this: cairn approve {id}")),
+        None if counts.is_nothing() => {}
+        None => terminal.say(
+            "\nNothing is recorded yet. Run it with `cairn apply`; for somebody to approve it: `cairn plan --save`",
+        ),
     }
-    Ok(!unchanged)
+    Ok(!counts.is_nothing())
+}
+
+/// What a deployment of the files would do: refused, or not, before anything of it is recorded.
+async fn preview(
+    sources: &Sources,
+    target: &Target,
+    output: Output,
+    session: &Session,
+) -> Outcome<Value> {
+    let plan = shown(output);
+    let query = format!(
+        "query($input: PlanPreviewInput!) {{ planPreview(input: $input) {{ plan {{ {plan} }} \
+         userErrors {{ code path message hint }} }} }}"
+    );
+    let input = sources.preview(target);
+    let mut data: Value = session.client.ask(&query, json!({ "input": input })).await?;
+    let payload = data.get_mut("planPreview").map(Value::take).unwrap_or_default();
+    sources.check(&payload, &target.env, &session.terminal)?;
+    Ok(payload)
 }
 
 /// Deploys, and waits until everything is ready.
@@ -125,6 +145,7 @@ pub(super) async fn apply(
 ) -> Outcome {
     let sources = read(&args.target, terminal)?;
     let session = session()?;
+    preview(&sources, &args.target, Output::Table, &session).await?;
     let (application, revision) = record(&sources, &session).await?;
     let mut payload = ask(
         &session,
@@ -166,16 +187,21 @@ async fn ask(
     output: Output,
     input: Value,
 ) -> Outcome<Value> {
-    let plan = match output {
-        Output::Table => SHORT,
-        Output::Json => WHOLE,
-    };
+    let plan = shown(output);
     let query = format!(
         "mutation($input: DeploymentDeployInput!) {{ {mutation}(input: $input) {{ {fields} plan {{ {plan} }} \
          userErrors {{ code path message hint }} }} }}"
     );
     let mut data: Value = session.client.ask(&query, json!({ "input": input })).await?;
     Ok(data.get_mut(mutation).map(Value::take).unwrap_or_default())
+}
+
+/// As much of a plan as is shown.
+const fn shown(output: Output) -> &'static str {
+    match output {
+        Output::Table => SHORT,
+        Output::Json => WHOLE,
+    }
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {

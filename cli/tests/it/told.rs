@@ -5,6 +5,7 @@ use std::process::Output;
 
 use crate::plane::Plane;
 use serde_json::Value;
+use servers::until;
 
 const SPEED: u32 = 200;
 
@@ -101,7 +102,15 @@ fn a_rollback_goes_to_what_ran_and_not_to_what_was_only_planned() {
         plane.data_of(&[command, "samples/minimal.yaml", "-e", "dev", "--image", &image(name)])
     };
     deploy("apply", "one");
-    deploy("plan", "never");
+    plane.data_of(&[
+        "plan",
+        "samples/minimal.yaml",
+        "-e",
+        "dev",
+        "--image",
+        &image("never"),
+        "--save",
+    ]);
     deploy("apply", "two");
     plane.data_of(&["rollback", "dev_web"]);
     let runs = plane.data_of(&["get", "workload", "dev_web_web"]);
@@ -109,4 +118,80 @@ fn a_rollback_goes_to_what_ran_and_not_to_what_was_only_planned() {
     let never = plane.cairn(&["rollback", "dev_web", "--to", "2"]);
     assert_eq!(never.status.code(), Some(3), "{}", talk(&never));
     assert!(talk(&never).contains("revision 2 was never rolled out"), "{}", talk(&never));
+}
+
+#[test]
+fn the_same_again_waits_for_what_is_under_way() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    plane.data_of(&["pause", "workload/dev_web_web"]);
+    let image = "web=registry.example/web:2";
+    let apply = ["apply", "samples/minimal.yaml", "-e", "dev", "--image", image];
+    plane.data_of(&[apply.as_slice(), &["--detach"]].concat());
+    until("its workload to be told what is wanted", || {
+        plane.data_of(&["get", "workload", "dev_web_web"]).contains("web:2").then_some(())
+    });
+    let joined = plane.cairn(&[apply.as_slice(), &["--timeout", "1s"]].concat());
+    assert_eq!(joined.status.code(), Some(6), "{}", talk(&joined));
+    assert!(talk(&joined).contains("(rollout dev_web_2)"), "{}", talk(&joined));
+    plane.data_of(&["resume", "workload/dev_web_web"]);
+    plane.data_of(&apply);
+    assert_eq!(outcome(&plane, "dev_web"), "succeeded");
+}
+
+#[test]
+fn what_failed_does_not_succeed_because_nothing_is_left_to_say() {
+    let plane = Plane::up(SPEED);
+    let careful = std::fs::read_to_string("tests/files/careful.yaml").unwrap();
+    let file = plane.folder.path().join("environment.yaml");
+    let forward = careful.replace("rollback_on_failure: true", "rollback_on_failure: false");
+    std::fs::write(&file, forward).unwrap();
+    plane.data_of(&["env", "apply", file.to_str().unwrap()]);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "careful"]);
+    plane.data_of(&["sim", "break", "workload/careful_web_web", "--message", "no such image"]);
+    let image = "web=registry.example/web:broken";
+    let apply = ["apply", "samples/minimal.yaml", "-e", "careful", "--image", image];
+    for rollout in ["deploy 2", "deploy 3"] {
+        let failed = plane.cairn(&apply);
+        assert_eq!(failed.status.code(), Some(1), "{}", talk(&failed));
+        assert!(talk(&failed).contains(&format!("{rollout} failed\n")), "{}", talk(&failed));
+        assert!(talk(&failed).contains("no such image"), "{}", talk(&failed));
+    }
+    plane.data_of(&["sim", "heal", "workload/careful_web_web"]);
+    plane.data_of(&apply);
+    assert_eq!(outcome(&plane, "careful_web"), "succeeded");
+}
+
+#[test]
+fn a_plan_leaves_no_trace_and_a_refusal_neither() {
+    let plane = Plane::up(SPEED);
+    let applications = || plane.data_of(&["get", "applications", "-o", "json"]);
+    let before = applications();
+    let plan = plane.cairn(&["plan", "samples/minimal.yaml", "-e", "dev"]);
+    assert!(talk(&plan).contains("Nothing is recorded yet"), "{}", talk(&plan));
+    for command in ["plan", "apply"] {
+        let refused = plane.cairn(&[command, "cli/tests/files/unknown-class.yaml", "-e", "dev"]);
+        assert_eq!(refused.status.code(), Some(3), "{}", talk(&refused));
+    }
+    assert_eq!(applications(), before);
+}
+
+#[test]
+fn a_secret_in_clear_is_warned_of_and_not_shown_again() {
+    let plane = Plane::up(SPEED);
+    let file = plane.folder.path().join("app.yaml");
+    let text = "name: web\nimage: shop/web:1\nport: 80\nvariables: {DB_PASSWORD: hunter2}\n";
+    std::fs::write(&file, text).unwrap();
+    let apply = plane.cairn(&["apply", file.to_str().unwrap(), "-e", "dev"]);
+    assert!(talk(&apply).contains("looks like a secret in clear"), "{}", talk(&apply));
+    for seen in [
+        ["get", "application", "web", "-o", "json"].as_slice(),
+        &["get", "workload", "dev_web_web", "-o", "json"],
+        &["get", "workload", "dev_web_web"],
+        &["events", "-o", "json"],
+        &["plan", "samples/minimal.yaml", "-e", "dev", "-o", "json"],
+    ] {
+        let data = plane.data_of(seen);
+        assert!(!data.contains("hunter2"), "{seen:?}: {data}");
+    }
 }

@@ -12,6 +12,7 @@ use super::placeholder::{Piece, metadata_value, pieces};
 use super::reader::{Fields, Reader, Spot, Use};
 use super::yaml::{Entry, Value};
 use crate::kinds::workload::{Quantities, Readiness};
+use crate::secrecy;
 
 /// The keys of a container.
 pub(super) const CONTAINER: &[&str] = &[
@@ -132,10 +133,22 @@ impl Reader<'_> {
                 self.findings.error(entry.key_place, message).hint("use a name without `=`");
             }
             if let Some(text) = self.raw(&entry.value, &spot.key(entry)) {
+                self.warn_of_secret(entry, &text);
                 variables.insert(entry.key.clone(), text);
             }
         }
         variables
+    }
+
+    fn warn_of_secret(&mut self, entry: &Entry, text: &str) {
+        if secrecy::is_in_clear(&entry.key, text) {
+            let message = format!(
+                "`{}` looks like a secret in clear: it is recorded as it is, for good",
+                entry.key
+            );
+            let hint = "declare a resource that publishes it and refer to that, such as `${resources.NAME.password}`";
+            self.findings.warning(entry.value.place, message).hint(hint);
+        }
     }
 
     /// The entries of a mapping from paths, or of the deprecated list with `target`.

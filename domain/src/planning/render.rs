@@ -5,14 +5,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::plan::{FieldChange, Plan, Purpose, Step, StepAction};
+use crate::secrecy::{HIDDEN_VALUE, hide, is_in_clear};
 
 /// The most characters of one value in a line.
 const VALUE_LENGTH_MAX: usize = 80;
-/// What stands in the place of a value that is not shown.
-const HIDDEN_VALUE: &str = "(hidden)";
-/// Names of fields and variables whose values are not shown, even where the file has them in clear.
-const HIDDEN: [&str; 7] =
-    ["password", "passwd", "secret", "token", "credential", "private", "api_key"];
 
 /// Shows a plan to a person.
 #[must_use]
@@ -130,7 +126,7 @@ fn shown(path: &str, value: &Value) -> String {
     if hides(path, value) {
         return HIDDEN_VALUE.to_owned();
     }
-    let text = value.to_string();
+    let text = hide(path, value).to_string();
     if text.chars().count() <= VALUE_LENGTH_MAX {
         return text;
     }
@@ -138,35 +134,6 @@ fn shown(path: &str, value: &Value) -> String {
     format!("{start}… ({} characters)", text.chars().count())
 }
 
-/// A value of a field, without what looks like a secret in clear.
-#[must_use]
-pub fn hide(path: &str, value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            fields
-                .map(|(key, value)| (key.clone(), hide(&format!("{path}.{key}"), value)))
-                .collect()
-        }
-        Value::Array(items) => items.iter().map(|item| hide(path, item)).collect(),
-        value if hides(path, value) => HIDDEN_VALUE.into(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
-}
-
-/// Hides what looks like a secret in clear: by the name of its field, or as the password of a URL. A reference is no
-/// secret.
 fn hides(path: &str, value: &Value) -> bool {
-    let Value::String(text) = value else { return false };
-    if text.starts_with("${") && text.ends_with('}') {
-        return false;
-    }
-    let name = path.rsplit('.').next().unwrap_or(path).to_ascii_lowercase();
-    let in_url = || {
-        let (_, rest) = text.split_once("://")?;
-        let (user, _) = rest.split_once('@')?;
-        let (_, password) = user.split_once(':')?;
-        Some(!password.is_empty() && !password.starts_with("${"))
-    };
-    HIDDEN.iter().any(|hidden| name.contains(hidden)) || in_url() == Some(true)
+    value.as_str().is_some_and(|text| is_in_clear(path, text))
 }

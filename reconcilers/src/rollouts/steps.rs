@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use domain::deployment::Outcome;
 use domain::kind::Change;
 use domain::lifecycle::{Body, Command, FailureClass, Lifetime, Resources};
-use domain::plan::{Plan, Step, StepAction};
+use domain::plan::{Plan, Purpose, Step, StepAction};
 use domain::rollout::Waiting;
 use domain::{Resource, ResourceId, Spec, Time};
 use uuid::Uuid;
+
+use super::beyond;
 
 /// A plan being carried out.
 pub struct Run<'a> {
@@ -16,9 +18,9 @@ pub struct Run<'a> {
     pub plan: &'a Plan,
     /// Its id.
     pub plan_id: Uuid,
-    /// For a plan that takes everything down: everything that must be gone, planned or not.
-    pub members: Option<&'a BTreeSet<ResourceId>>,
-    /// The state of every resource in it.
+    /// The deployment's own resources, in a step of the plan or not.
+    pub members: &'a BTreeSet<ResourceId>,
+    /// The state of every resource in it, of what it relies on, and of the members.
     pub states: &'a Resources,
     /// When it began.
     pub started_at: Time,
@@ -47,7 +49,7 @@ pub enum Verdict {
 }
 
 /// How far one step has come.
-enum Status {
+pub(super) enum Status {
     Done { at: Time },
     Intend(Box<Command>),
     Waiting { reason: String, since: Time },
@@ -106,7 +108,7 @@ pub fn judge(run: &Run<'_>) -> Verdict {
             | Status::Failed(_) => {}
         }
     }
-    intents.extend(missing(run));
+    intents.extend(beyond::missing(run));
     if !intents.is_empty() {
         return Verdict::Intend(intents);
     }
@@ -114,7 +116,10 @@ pub fn judge(run: &Run<'_>) -> Verdict {
         let waiting = waiting.unwrap_or_else(|| first_open(run, &done_at));
         return Verdict::Wait { waiting, deadline };
     }
-    leftovers(run)
+    match run.plan.header.purpose {
+        Purpose::Delete => beyond::leftovers(run),
+        Purpose::Deploy | Purpose::Rollback => beyond::unfinished(run),
+    }
 }
 
 /// What comes before a step.
@@ -150,7 +155,7 @@ impl Before {
     }
 }
 
-fn timed_out(resource: &ResourceId, reason: &str, run: &Run<'_>) -> String {
+pub(super) fn timed_out(resource: &ResourceId, reason: &str, run: &Run<'_>) -> String {
     let seconds = run.timeout_micros / 1_000_000;
     format!("{resource} took longer than {seconds} s: {reason}")
 }
@@ -170,55 +175,6 @@ fn first_open(run: &Run<'_>, done_at: &[Option<Time>]) -> Waiting {
             ),
             reason: "the plan has no steps".into(),
         },
-    }
-}
-
-/// What the plan's resources need and the plan found there, in no step of it.
-pub fn relied_on(plan: &Plan) -> BTreeSet<ResourceId> {
-    let steps: BTreeSet<_> = plan.steps.iter().map(|step| &step.resource).collect();
-    let specs = plan.steps.iter().filter_map(|step| step.spec.as_ref());
-    let needs = specs.flat_map(Spec::needs).map(|need| need.resource);
-    needs.filter(|id| !steps.contains(id)).collect()
-}
-
-/// Shared things that went since the plan was made are made again, as they were.
-fn missing(run: &Run<'_>) -> Vec<(ResourceId, Command)> {
-    let gone = relied_on(run.plan).into_iter().filter_map(|id| match run.states.get(&id) {
-        Some(Resource::Gone(grave)) if !matches!(grave.lifetime, Lifetime::Deployment(_)) => {
-            let command = Command::Declare {
-                uid: incarnation(run, &id, grave.uid),
-                spec: grave.spec.clone(),
-                class: None,
-                lifetime: grave.lifetime.clone(),
-                protected: false,
-                at: run.now,
-            };
-            Some((id, command))
-        }
-        Some(Resource::Gone(_) | Resource::Live(_) | Resource::Deleting(..) | Resource::Absent)
-        | None => None,
-    });
-    gone.collect()
-}
-
-/// A plan that takes everything down also takes what came after it was made.
-fn leftovers(run: &Run<'_>) -> Verdict {
-    let mut intents = Vec::new();
-    let mut waiting = None;
-    for id in run.members.into_iter().flatten() {
-        match deleted(run.states.get(id).unwrap_or(&Resource::Absent), run.now) {
-            Status::Intend(command) => intents.push((id.clone(), *command)),
-            Status::Failed(reason) => return Verdict::Failed(format!("{id}: {reason}")),
-            Status::Waiting { reason, .. } => {
-                waiting.get_or_insert(Waiting { resource: id.clone(), reason });
-            }
-            Status::Done { .. } => {}
-        }
-    }
-    match waiting {
-        _ if !intents.is_empty() => Verdict::Intend(intents),
-        Some(waiting) => Verdict::Wait { waiting, deadline: None },
-        None => Verdict::Done,
     }
 }
 
@@ -258,7 +214,7 @@ fn declare(run: &Run<'_>, step: &Step, spec: &Spec, previous: Uuid) -> Status {
 }
 
 /// The same for every try, another after every incarnation: it neither doubles, nor brings back what is gone.
-fn incarnation(run: &Run<'_>, id: &ResourceId, previous: Uuid) -> Uuid {
+pub(super) fn incarnation(run: &Run<'_>, id: &ResourceId, previous: Uuid) -> Uuid {
     Uuid::new_v5(&run.plan_id, format!("{id}/{previous}").as_bytes())
 }
 
@@ -279,7 +235,7 @@ fn replace(body: &Body, at: Time) -> Status {
     intend(Command::RequestDeletion { uid: Some(body.uid), replacement: true, at })
 }
 
-fn deleted(state: &Resource, at: Time) -> Status {
+pub(super) fn deleted(state: &Resource, at: Time) -> Status {
     match state {
         Resource::Absent => Status::Done { at: Time::default() },
         Resource::Gone(grave) => Status::Done { at: grave.at },
@@ -337,7 +293,7 @@ fn differs(step: &Step, spec: &Spec, body: &Body, at: Time) -> Option<Status> {
     }
 }
 
-fn progress(body: &Body) -> Status {
+pub(super) fn progress(body: &Body) -> Status {
     if body.is_ready() {
         return Status::Done { at: body.readiness.since };
     }

@@ -76,6 +76,16 @@ fn ready(name: &str) -> Command {
     Command::ObserveReady { uid, generation: 1, external: None, outputs, at }
 }
 
+/// Its creation fails for good.
+fn fails(message: &str) -> Vec<Command> {
+    let (uid, action, generation, at) = (uid(A), ActionName::Create, 1, NOW);
+    let failure = Failure { class: FailureClass::Terminal, message: message.into() };
+    vec![
+        Command::StartAction { uid, action, generation, at },
+        Command::RecordFailure { uid, action, generation, failure, at },
+    ]
+}
+
 fn delete(replacement: bool) -> Command {
     Command::RequestDeletion { uid: None, replacement, at: Time::from_micros(970) }
 }
@@ -84,16 +94,17 @@ fn gone(name: &str) -> Command {
     Command::ObserveGone { uid: uid(name), at: Time::from_micros(980) }
 }
 
-fn run(
-    plan: &Plan,
-    states: Vec<(&str, Resource)>,
-    members: Option<&BTreeSet<ResourceId>>,
-) -> Verdict {
+fn run(plan: &Plan, states: Vec<(&str, Resource)>) -> Verdict {
+    run_with(plan, states, &[])
+}
+
+fn run_with(plan: &Plan, states: Vec<(&str, Resource)>, members: &[&str]) -> Verdict {
+    let members = members.iter().copied().map(id).collect();
     let states = states.into_iter().map(|(name, state)| (id(name), state)).collect();
     judge(&Run {
         plan,
         plan_id: PLAN,
-        members,
+        members: &members,
         states: &states,
         started_at: Time::from_micros(940),
         timeout_micros: TIMEOUT,
@@ -121,26 +132,26 @@ const B: &str = "bucket/dev_shop_b";
 #[test]
 fn creations_are_declared_at_once_and_each_waits_for_itself() {
     let plan = plan(vec![step(A, StepAction::Create, &[]), step(B, StepAction::Create, &[0])]);
-    assert_eq!(word(&run(&plan, vec![], None)), format!("Declare {A}, Declare {B}"));
+    assert_eq!(word(&run(&plan, vec![])), format!("Declare {A}, Declare {B}"));
     let live =
         || vec![(A, given(declared(A, bucket("eu", 0)))), (B, given(declared(B, bucket("eu", 0))))];
-    assert_eq!(word(&run(&plan, live(), None)), format!("wait {A}: it is not ready yet"));
+    assert_eq!(word(&run(&plan, live())), format!("wait {A}: it is not ready yet"));
     let done = |name| then(declared(name, bucket("eu", 0)), vec![ready(name)]);
-    assert_eq!(run(&plan, vec![(A, done(A)), (B, done(B))], None), Verdict::Done);
+    assert_eq!(run(&plan, vec![(A, done(A)), (B, done(B))]), Verdict::Done);
 }
 
 #[test]
 fn a_change_waits_until_what_comes_before_it_is_ready() {
     let plan = plan(vec![step(A, StepAction::Change, &[]), step(B, StepAction::Change, &[0])]);
     let old = |name| then(declared(name, bucket("eu", 9)), vec![ready(name)]);
-    assert_eq!(word(&run(&plan, vec![(A, old(A)), (B, old(B))], None)), format!("Revise {A}"));
+    assert_eq!(word(&run(&plan, vec![(A, old(A)), (B, old(B))])), format!("Revise {A}"));
     let revise =
         Command::Revise { spec: bucket("eu", 0), class: None, generation: Some(1), at: NOW };
     let revised = then(declared(A, bucket("eu", 9)), vec![ready(A), revise]);
-    let waits = run(&plan, vec![(A, revised), (B, old(B))], None);
+    let waits = run(&plan, vec![(A, revised), (B, old(B))]);
     assert_eq!(word(&waits), format!("wait {A}: it is not ready yet"));
     let done = then(declared(A, bucket("eu", 0)), vec![ready(A)]);
-    assert_eq!(word(&run(&plan, vec![(A, done), (B, old(B))], None)), format!("Revise {B}"));
+    assert_eq!(word(&run(&plan, vec![(A, done), (B, old(B))])), format!("Revise {B}"));
 }
 
 #[test]
@@ -149,15 +160,12 @@ fn a_replacement_deletes_the_pinned_incarnation_and_declares_another() {
     let pin = ResourcePin { uid: Some(uid(A)), generation: 1 };
     plan.header.pins.resources.insert(id(A), pin);
     let old = then(declared(A, bucket("us", 0)), vec![ready(A)]);
-    let Verdict::Intend(intents) = run(&plan, vec![(A, old)], None) else { panic!("no intent") };
+    let Verdict::Intend(intents) = run(&plan, vec![(A, old)]) else { panic!("no intent") };
     assert!(matches!(intents[0].1, Command::RequestDeletion { replacement: true, .. }));
     let deleting = then(declared(A, bucket("us", 0)), vec![delete(true)]);
-    assert_eq!(
-        word(&run(&plan, vec![(A, deleting)], None)),
-        format!("wait {A}: it is being deleted")
-    );
+    assert_eq!(word(&run(&plan, vec![(A, deleting)])), format!("wait {A}: it is being deleted"));
     let buried = then(declared(A, bucket("us", 0)), vec![delete(true), gone(A)]);
-    let Verdict::Intend(intents) = run(&plan, vec![(A, buried)], None) else { panic!("no intent") };
+    let Verdict::Intend(intents) = run(&plan, vec![(A, buried)]) else { panic!("no intent") };
     assert!(matches!(intents[0].1, Command::Declare { uid: new, .. } if new != uid(A)));
 }
 
@@ -165,41 +173,55 @@ fn a_replacement_deletes_the_pinned_incarnation_and_declares_another() {
 fn deletions_are_asked_for_at_once() {
     let plan = plan(vec![step(A, StepAction::Delete, &[]), step(B, StepAction::Delete, &[0])]);
     let live = |name| given(declared(name, bucket("eu", 0)));
-    let verdict = run(&plan, vec![(A, live(A)), (B, live(B))], None);
+    let verdict = run(&plan, vec![(A, live(A)), (B, live(B))]);
     assert_eq!(word(&verdict), format!("RequestDeletion {A}, RequestDeletion {B}"));
     let buried = |name| then(declared(name, bucket("eu", 0)), vec![delete(false), gone(name)]);
-    assert_eq!(run(&plan, vec![(A, buried(A)), (B, buried(B))], None), Verdict::Done);
+    assert_eq!(run(&plan, vec![(A, buried(A)), (B, buried(B))]), Verdict::Done);
     assert_eq!(removals(&plan, &Outcome::Succeeded), [id(A), id(B)]);
     assert_eq!(removals(&plan, &Outcome::Superseded), []);
 }
 
 #[test]
 fn taking_everything_down_takes_what_the_plan_did_not_know() {
-    let plan = plan(vec![]);
-    let members = BTreeSet::from([id(A)]);
+    let mut plan = plan(vec![]);
+    plan.header.purpose = Purpose::Delete;
     let live = given(declared(A, bucket("eu", 0)));
-    assert_eq!(word(&run(&plan, vec![(A, live)], Some(&members))), format!("RequestDeletion {A}"));
-    assert_eq!(run(&plan, vec![], Some(&members)), Verdict::Done);
+    assert_eq!(word(&run_with(&plan, vec![(A, live)], &[A])), format!("RequestDeletion {A}"));
+    assert_eq!(run_with(&plan, vec![], &[A]), Verdict::Done);
+}
+
+#[test]
+fn what_an_earlier_rollout_left_unfinished_is_finished_by_this_one() {
+    let plan = plan(vec![]);
+    let begun = || given(declared(A, bucket("eu", 0)));
+    let verdict = run_with(&plan, vec![(A, begun())], &[A]);
+    assert_eq!(word(&verdict), format!("wait {A}: it is not ready yet"));
+    let Verdict::Wait { deadline, .. } = verdict else { panic!("it does not wait") };
+    assert_eq!(deadline, Some(Time::from_micros(950 + TIMEOUT)));
+
+    let failed = then(declared(A, bucket("eu", 0)), fails("no room"));
+    let verdict = run_with(&plan, vec![(A, failed)], &[A]);
+    assert_eq!(word(&verdict), format!("failed: {A}: no room"));
+}
+
+#[test]
+fn what_was_ready_and_broke_since_holds_up_no_rollout() {
+    let plan = plan(vec![]);
+    let reason = "it was deleted".to_owned();
+    let broken = Command::ObserveUnready { uid: uid(A), reason, at: NOW };
+    let state = then(declared(A, bucket("eu", 0)), vec![ready(A), broken]);
+    assert!(matches!(&state, Resource::Live(body) if !body.is_ready()));
+    assert_eq!(run_with(&plan, vec![(A, state)], &[A]), Verdict::Done);
 }
 
 #[test]
 fn a_step_fails_for_good_or_after_its_time() {
     let plan = plan(vec![step(A, StepAction::Create, &[])]);
-    let start =
-        Command::StartAction { uid: uid(A), action: ActionName::Create, generation: 1, at: NOW };
-    let failure = Failure { class: FailureClass::Terminal, message: "no room".into() };
-    let fail = Command::RecordFailure {
-        uid: uid(A),
-        action: ActionName::Create,
-        generation: 1,
-        failure,
-        at: NOW,
-    };
-    let failed = then(declared(A, bucket("eu", 0)), vec![start, fail]);
-    assert_eq!(word(&run(&plan, vec![(A, failed)], None)), format!("failed: {A}: no room"));
+    let failed = then(declared(A, bucket("eu", 0)), fails("no room"));
+    assert_eq!(word(&run(&plan, vec![(A, failed)])), format!("failed: {A}: no room"));
 
     let live = given(declared(A, bucket("eu", 0)));
-    let Verdict::Wait { deadline, .. } = run(&plan, vec![(A, live.clone())], None) else {
+    let Verdict::Wait { deadline, .. } = run(&plan, vec![(A, live.clone())]) else {
         panic!("it does not wait")
     };
     assert_eq!(deadline, Some(Time::from_micros(950 + TIMEOUT)));
@@ -207,7 +229,7 @@ fn a_step_fails_for_good_or_after_its_time() {
     let late = judge(&Run {
         plan: &plan,
         plan_id: PLAN,
-        members: None,
+        members: &BTreeSet::new(),
         states: &states,
         started_at: Time::default(),
         timeout_micros: 10,
@@ -221,7 +243,7 @@ fn what_is_protected_or_anothers_is_not_touched() {
     let plan_delete = plan(vec![step(A, StepAction::Delete, &[])]);
     let protect = Command::Protect { on: true, at: NOW };
     let kept = then(declared(A, bucket("eu", 0)), vec![protect]);
-    let verdict = run(&plan_delete, vec![(A, kept)], None);
+    let verdict = run(&plan_delete, vec![(A, kept)]);
     assert_eq!(word(&verdict), format!("failed: {A}: it is protected against deletion"));
 
     let plan_create = plan(vec![step(A, StepAction::Create, &[])]);
@@ -229,7 +251,7 @@ fn what_is_protected_or_anothers_is_not_touched() {
     if let Some(Command::Declare { lifetime, .. }) = others.first_mut() {
         *lifetime = Lifetime::Deployment("dev_blog".parse().unwrap());
     }
-    let verdict = run(&plan_create, vec![(A, given(others))], None);
+    let verdict = run(&plan_create, vec![(A, given(others))]);
     assert_eq!(word(&verdict), format!("failed: {A}: the name is taken by dev_blog"));
 }
 
@@ -242,7 +264,7 @@ fn a_creation_leaves_what_is_shared_as_it_is() {
     if let Some(Command::Declare { lifetime, .. }) = others.first_mut() {
         *lifetime = Lifetime::WhileNeeded;
     }
-    assert_eq!(run(&plan, vec![(A, then(others, vec![ready(A)]))], None), Verdict::Done);
+    assert_eq!(run(&plan, vec![(A, then(others, vec![ready(A)]))]), Verdict::Done);
 }
 
 #[test]
@@ -260,6 +282,6 @@ fn a_shared_thing_that_went_since_the_plan_is_made_again() {
         *lifetime = Lifetime::WhileNeeded;
     }
     let buried = then(history, vec![delete(false), gone(GATEWAY)]);
-    let verdict = run(&plan, vec![(GATEWAY, buried)], None);
+    let verdict = run(&plan, vec![(GATEWAY, buried)]);
     assert_eq!(word(&verdict), format!("Declare route/dev_shop_web, Declare {GATEWAY}"));
 }

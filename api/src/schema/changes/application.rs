@@ -2,31 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use domain::application::{self, Application, Command, Source, SourceFile, SourceRef};
+use domain::application::{self, Application, Command, Model, Source, SourceFile, SourceRef};
 use domain::commit::Hash;
 use domain::diagnostic::Diagnostic;
 
 use super::name;
 use crate::fault::UserError;
 use crate::once::{Answer, Stop, Work};
-use crate::schema::mutation::ApplicationApplyInput;
+use crate::schema::mutation::{ApplicationApplyInput, CompanionInput, FileInput, ImageInput};
 
 /// The most files of one application.
 const FILES_MAX: usize = 256;
+
+/// What files say.
+pub(crate) struct Read {
+    pub(crate) model: Model,
+    pub(crate) warnings: Vec<String>,
+    sources: Vec<SourceRef>,
+}
+
+/// The files of an application, as they were sent.
+pub(crate) struct Sent {
+    pub(crate) files: Vec<FileInput>,
+    pub(crate) companions: Option<Vec<CompanionInput>>,
+    pub(crate) application: Option<String>,
+    pub(crate) images: Option<Vec<ImageInput>>,
+}
 
 /// Records a revision, unless the last one says the same.
 pub(crate) async fn apply(
     work: &mut Work<'_>,
     input: ApplicationApplyInput,
 ) -> Result<Answer, Stop> {
-    if input.files.is_empty() || input.files.len() > FILES_MAX {
-        let message = format!("must hold 1 to {FILES_MAX} files, not {}", input.files.len());
+    let ApplicationApplyInput { files, companions, application, images, .. } = input;
+    let read = read(Sent { files, companions, application, images })?;
+    let name = name("input.application", &read.model.name)?;
+    let stream = work
+        .plane
+        .stream(application::KIND, name.as_str())
+        .ok_or_else(|| Stop::Refused(Vec::new()))?;
+    let command =
+        Command::Apply { model: Box::new(read.model), sources: read.sources, at: work.at };
+    let executed = work.execute::<Application>(&stream, command).await?;
+    Ok(Answer {
+        application: Some(name.to_string()),
+        number: Some(executed.state.number),
+        unchanged: executed.events.is_empty(),
+        notes: read.warnings,
+        ..Answer::default()
+    })
+}
+
+/// Reads files; every mistake in them is named.
+pub(crate) fn read(sent: Sent) -> Result<Read, Stop> {
+    if sent.files.is_empty() || sent.files.len() > FILES_MAX {
+        let message = format!("must hold 1 to {FILES_MAX} files, not {}", sent.files.len());
         return Err(UserError::new("INVALID_FILES", "input.files", message).into());
     }
-    let companions = companions(&input)?;
+    let companions = companions(sent.companions)?;
     let images: BTreeMap<String, String> =
-        input.images.into_iter().flatten().map(|image| (image.name, image.image)).collect();
-    let files: Vec<SourceFile> = input
+        sent.images.into_iter().flatten().map(|image| (image.name, image.image)).collect();
+    let files: Vec<SourceFile> = sent
         .files
         .into_iter()
         .map(|file| SourceFile { path: file.path, text: file.text })
@@ -34,38 +70,25 @@ pub(crate) async fn apply(
     let source = Source {
         files: &files,
         companions: &companions,
-        application: input.application.as_deref(),
+        application: sent.application.as_deref(),
         images: &images,
     };
     let (model, warnings) = application::parse(&source)
         .map_err(|diagnostics| Stop::Refused(diagnostics.iter().map(user_error).collect()))?;
-    let name = name("input.application", &model.name)?;
-    let stream = work
-        .plane
-        .stream(application::KIND, name.as_str())
-        .ok_or_else(|| Stop::Refused(Vec::new()))?;
-    let sources = files.iter().map(source_ref).collect();
-    let command = Command::Apply { model: Box::new(model), sources, at: work.at };
-    let executed = work.execute::<Application>(&stream, command).await?;
-    Ok(Answer {
-        application: Some(name.to_string()),
-        number: Some(executed.state.number),
-        unchanged: executed.events.is_empty(),
-        notes: warnings.iter().map(ToString::to_string).collect(),
-        ..Answer::default()
-    })
+    let warnings = warnings.iter().map(ToString::to_string).collect();
+    Ok(Read { model, warnings, sources: files.iter().map(source_ref).collect() })
 }
 
-fn companions(input: &ApplicationApplyInput) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
+fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
     use base64::Engine as _;
     let engine = base64::engine::general_purpose::STANDARD;
-    let decode = |(index, companion): (usize, &crate::schema::mutation::CompanionInput)| {
+    let decode = |(index, companion): (usize, CompanionInput)| {
         let bytes = engine.decode(&companion.base64).map_err(|error| {
             UserError::new("INVALID_BASE64", &format!("input.companions.{index}.base64"), error)
         })?;
-        Ok((companion.path.clone(), bytes))
+        Ok((companion.path, bytes))
     };
-    input.companions.iter().flatten().enumerate().map(decode).collect()
+    sent.into_iter().flatten().enumerate().map(decode).collect()
 }
 
 fn source_ref(file: &SourceFile) -> SourceRef {

@@ -6,7 +6,7 @@ use domain::commit::Hash;
 use domain::deployment::{self, Deployment, Outcome};
 use domain::plan::{self, Proposal, Purpose};
 use domain::planning::Options;
-use domain::{Name, ResourceId, application, environment};
+use domain::{Name, application, environment, rollout};
 use journal::ExecuteError;
 use projections::Filter;
 use reconcilers::planner::{Hints, PlanError, Planned, Request};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{name, not_found};
 use crate::fault::{Fault, UserError};
 use crate::once::{Answer, Stop, Work};
+use crate::plane::Plane;
 use crate::schema::mutation::{
     DeploymentDeleteInput, DeploymentDeployInput, DeploymentRollbackInput, PlanApproveInput,
     PlanExecuteInput,
@@ -156,30 +157,23 @@ async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Reques
         allow_delete: input.allow_delete.unwrap_or_default(),
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
-    let hints = Hints {
-        known_classes: known_classes(work).await?,
-        occupied: occupied(work, &environment, &application).await?,
-    };
+    let hints = hints(work.plane, &environment, &application).await?;
     Ok(Request { application, environment, revision: input.revision, images, options, hints })
 }
 
-/// The names of the classes there are, for suggestions alone: a view may lag behind.
-async fn known_classes(work: &Work<'_>) -> Result<Vec<Name>, Fault> {
-    let plane = work.plane;
-    let filter = Filter::of(plane.tenant.clone(), &[domain::class::KIND]);
-    let page = plane.views.list(&filter, projections::Sort::Name, None, HINTS_MAX, None).await?;
-    Ok(page.items.into_iter().map(|row| row.stream.name().clone()).collect())
-}
-
-/// How full the clusters are without this deployment, to spread over them: a view may lag behind.
-async fn occupied(
-    work: &Work<'_>,
+/// What views know and plans are better with: the names of the classes, for suggestions alone, and how full the clusters
+/// are without this deployment, to spread over them. A view may lag behind.
+pub(crate) async fn hints(
+    plane: &Plane,
     environment: &Name,
     application: &Name,
-) -> Result<BTreeMap<ResourceId, u32>, Fault> {
-    let plane = work.plane;
+) -> Result<Hints, Fault> {
+    let filter = Filter::of(plane.tenant.clone(), &[domain::class::KIND]);
+    let page = plane.views.list(&filter, projections::Sort::Name, None, HINTS_MAX, None).await?;
+    let known_classes = page.items.into_iter().map(|row| row.stream.name().clone()).collect();
     let own = deployment::name_of(environment.as_str(), application.as_str()).ok();
-    Ok(plane.views.workloads_by_cluster(&plane.tenant, own.as_ref()).await?)
+    let occupied = plane.views.workloads_by_cluster(&plane.tenant, own.as_ref()).await?;
+    Ok(Hints { known_classes, occupied })
 }
 
 async fn planned(work: &mut Work<'_>, request: Request) -> Result<Planned, Stop> {
@@ -206,12 +200,20 @@ async fn run(work: &mut Work<'_>, planned: &Planned) -> Result<Answer, Stop> {
     if planned.plan.steps.is_empty() {
         let stream = stream(work, planned.plan.header.deployment.as_str())?;
         let state = work.plane.probed.executor.load_state::<Deployment>(&stream).await?.state;
-        let revision = state.rollout.as_ref().map(|rollout| rollout.revision);
-        // The same again, and it is so already.
-        if revision == Some(planned.plan.header.revision)
-            && state.outcome == Some(Outcome::Succeeded)
-        {
-            return Ok(answer);
+        let last = state.rollout.as_ref();
+        if let Some(last) = last.filter(|last| last.revision == planned.plan.header.revision) {
+            match &state.outcome {
+                // The same again, and it is so already.
+                Some(Outcome::Succeeded) => return Ok(answer),
+                // The same again, and it is under way: whoever asks again waits for that.
+                None => {
+                    let rollout = rollout::name_of(stream.name(), last.number);
+                    let rollout = rollout.map_err(|error| Fault::unavailable(&error))?;
+                    return Ok(Answer { rollout: Some(rollout.to_string()), ..answer });
+                }
+                // What failed is tried again.
+                Some(Outcome::Failed { .. } | Outcome::Superseded) => {}
+            }
         }
     }
     start(work, planned.id, answer).await
@@ -285,7 +287,7 @@ fn plan_id(text: &str) -> Result<Uuid, Stop> {
 }
 
 /// Sorts a planner's failure: refusals are the answer, outages are not.
-fn stopped(error: PlanError) -> Stop {
+pub(crate) fn stopped(error: PlanError) -> Stop {
     let missing = |kind, name: &str| Stop::from(UserError::missing("", kind, name));
     match &error {
         PlanError::NoApplication(name) => return missing(application::KIND, name.as_str()),

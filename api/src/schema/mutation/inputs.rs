@@ -66,6 +66,27 @@ pub(crate) struct DeploymentDeployInput {
     pub(crate) allow_mass_delete: Option<bool>,
 }
 
+/// The files of an application, and where it would run.
+#[derive(Clone, InputObject)]
+pub(crate) struct PlanPreviewInput {
+    /// Score files, or one app.yaml.
+    pub(crate) files: Vec<FileInput>,
+    /// The files that containers name as `source`.
+    pub(crate) companions: Option<Vec<CompanionInput>>,
+    /// The application's name, where several Score files make one application.
+    pub(crate) application: Option<String>,
+    /// Images to use instead of the files'.
+    pub(crate) images: Option<Vec<ImageInput>>,
+    /// The environment.
+    pub(crate) environment: String,
+    /// Something that holds data may be replaced.
+    pub(crate) allow_replace: Option<bool>,
+    /// Something that holds data, and that the files do not declare, may be deleted.
+    pub(crate) allow_delete: Option<bool>,
+    /// More may be deleted than the environment's guardrails say.
+    pub(crate) allow_mass_delete: Option<bool>,
+}
+
 /// Agreement to a plan.
 #[derive(Clone, InputObject)]
 pub(crate) struct PlanApproveInput {

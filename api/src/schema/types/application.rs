@@ -1,6 +1,7 @@
 //! An application, as of its last revision.
 
 use async_graphql::{Context, Json, SimpleObject};
+use domain::secrecy::hide;
 use projections::{AsOf, Row, State};
 use serde_json::Value;
 
@@ -62,7 +63,7 @@ impl Application {
             revision: state.number,
             workloads: model.iter().flat_map(|model| model.workloads.keys().cloned()).collect(),
             builds: builds.collect(),
-            model: model.map(serde_json::to_value).transpose()?.map(Json),
+            model: model.map(serde_json::to_value).transpose()?.map(|model| Json(hide("", &model))),
             changed_at: Timestamp(row.time),
             position: Position(row.position),
         })

@@ -1,8 +1,9 @@
 //! A plan: what will be done, and why.
 
 use async_graphql::{ComplexObject, Context, Enum, ID, Json, SimpleObject};
+use domain::Time;
 use domain::plan::{self, Proposal, Recorded, StepAction};
-use domain::planning::hide;
+use domain::secrecy::hide;
 use projections::State;
 use serde_json::Value;
 
@@ -15,8 +16,8 @@ use crate::schema::plane;
 #[derive(SimpleObject)]
 #[graphql(complex)]
 pub(crate) struct Plan {
-    /// Its id.
-    id: ID,
+    /// Its id; none for a preview, which is not recorded.
+    id: Option<ID>,
     /// The deployment it is for.
     deployment: String,
     /// The application.
@@ -156,13 +157,21 @@ impl Plan {
         let State::Plan(proposal) = row.state()? else { return Ok(None) };
         Ok(match *proposal {
             Proposal::Draft(recorded) | Proposal::Proposed(recorded) => {
-                Some(Self::of(id, Position(row.position), recorded))
+                Some(Self::of(Some(id), Position(row.position), recorded))
             }
             Proposal::Absent => None,
         })
     }
 
-    fn of(id: &str, position: Position, recorded: Recorded) -> Self {
+    /// A plan that is recorded nowhere, as of now.
+    pub(crate) fn preview(plan: plan::Plan, at: Time, position: Position) -> Self {
+        let hash = plan.hash();
+        let steps_total = u32::try_from(plan.steps.len()).unwrap_or(u32::MAX);
+        let recorded = Recorded { plan, hash, steps_total, at, approved_by: None, rollout: None };
+        Self::of(None, position, recorded)
+    }
+
+    fn of(id: Option<&str>, position: Position, recorded: Recorded) -> Self {
         let mut counts = PlanCounts::default();
         for step in &recorded.plan.steps {
             match step.action {
@@ -175,7 +184,7 @@ impl Plan {
         let header = &recorded.plan.header;
         let placement = header.placement.as_ref().map(PlanPlacement::of);
         Self {
-            id: ID(id.to_owned()),
+            id: id.map(|id| ID(id.to_owned())),
             deployment: header.deployment.to_string(),
             application: header.application.to_string(),
             environment: header.environment.to_string(),

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use async_graphql::{Context, Enum, ID, Json, Object, SimpleObject};
 use domain::lifecycle::{Body, Grave, Lifetime};
+use domain::secrecy::hide;
 use domain::{OutputValue, Resource as Life};
 use futures::FutureExt as _;
 use projections::{AsOf, Row, State};
@@ -210,11 +211,11 @@ impl Resource {
         Position(self.row.position)
     }
 
-    /// What is wanted. References to secrets, never their values.
+    /// What is wanted. References to secrets, never their values; what looks like a secret in clear is hidden.
     async fn spec(&self) -> Result<Option<Json<Value>>, Fault> {
         let life = self.life()?;
         let spec = life.body().map(|body| &body.spec).or(grave(life).map(|grave| &grave.spec));
-        Ok(spec.map(|spec| Json(spec.to_value())))
+        Ok(spec.map(|spec| Json(hide("", &spec.to_value()))))
     }
 
     /// What it published.
