@@ -4,15 +4,17 @@
 //! before. Both sides run on one server, each round in an account of its own.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use async_nats::ConnectOptions;
+use async_nats::jetstream::context::PublishError;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use journal::Durability;
 use journal::jetstream::{JetStreamJournal, Options};
 use servers::nats::{self, Cluster, Nats};
@@ -169,7 +171,20 @@ async fn publish(context: &Context, subject: &str, messages: &[Message]) -> anyh
             .payload(bytes.to_vec().into())
             .message_id(id)
             .expected_last_subject_sequence(last);
-        last = context.send_publish(subject.to_owned(), message).await?.await?.sequence;
+        last = loop {
+            let sent = context.send_publish(subject.to_owned(), message.clone()).await?;
+            match sent.await {
+                Ok(ack) => break ack.sequence,
+                // Three servers may still be at the commit before, though it is acknowledged.
+                Err(error) if is_in_flight(&error) => tokio::task::yield_now().await,
+                Err(error) => return Err(error.into()),
+            }
+        };
     }
     Ok(())
+}
+
+fn is_in_flight(error: &PublishError) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
+    cause.is_some_and(|cause| cause.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }

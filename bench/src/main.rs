@@ -8,6 +8,7 @@ mod ask;
 mod commands;
 mod fleet;
 mod jetstream;
+mod kubernetes;
 mod load;
 mod many;
 mod mutations;
@@ -64,7 +65,7 @@ enum Subject {
     Stack,
     /// GraphQL over HTTP, beside what is known of Threeport's REST.
     Threeport,
-    /// etcd's puts, where `make peers` could build it.
+    /// etcd's puts and kube-apiserver's creates, where `make peers` could build them.
     Peers,
 }
 

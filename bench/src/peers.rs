@@ -1,6 +1,6 @@
 //! What others store under what they do, where they can be had: etcd, and Kubernetes' API server on top of it.
 //!
-//! `make peers` builds etcd and its own benchmark, where Go is there.
+//! `make peers` builds etcd, its own benchmark and kube-apiserver, where Go is there.
 
 use std::path::Path;
 
@@ -9,12 +9,17 @@ use servers::{Place, Port, Process};
 use tokio::process::Command;
 
 use crate::commands;
+use crate::kubernetes::Kubernetes;
 use crate::report::Report;
+use crate::server::Server;
+use crate::threeport;
 
 /// Puts of a round.
 const PUTS: u64 = 40_000;
 /// Lives of a round, of four commands each.
 const LIVES: u64 = 10_000;
+/// Objects that are made of a round.
+const CREATES: u64 = 6_400;
 /// Clients of either.
 const CLIENTS: &str = "64";
 /// As much as a commit has.
@@ -36,38 +41,30 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
         }
         (Err(missing), _) | (_, Err(missing)) => report.note(name, format!("absent: {missing}")),
     }
-    let known = "kube-apiserver creates (known: 1,393 /s of 1 kB, etcd without fsync)";
-    report.note(known, "not run: it takes a cluster of its own".to_owned());
+    let name =
+        "creates of 1 kB, 64, class power-loss: GraphQL over HTTP / kube-apiserver over HTTPS";
+    match Kubernetes::programs() {
+        Ok(programs) => {
+            let (mut ours, mut theirs) = (0.0, 0.0);
+            for _ in 0..ROUNDS {
+                theirs += programs.creates(CREATES / scale).await? / f64::from(ROUNDS);
+                let server = Server::start(1).await?;
+                let create = threeport::creation();
+                ours +=
+                    server.access().rate(64, CREATES / scale, create).await? / f64::from(ROUNDS);
+            }
+            report.ratio(name, "/s", ours, theirs, 3.0);
+        }
+        Err(missing) => report.note(name, format!("absent: {missing}")),
+    }
     Ok(())
 }
 
 /// Puts a second into one etcd as it is by default: synced before they are acknowledged.
 async fn puts(etcd: &Path, benchmark: &Path, count: u64) -> anyhow::Result<f64> {
-    let (place, clients, peers) = (Place::new(), Port::reserve(), Port::reserve());
-    let url = |port: &Port| format!("http://127.0.0.1:{}", port.number());
-    let (client, peer, data) = (url(&clients), url(&peers), place.join("etcd"));
-    let arguments = [
-        "--data-dir",
-        data.to_str().context("a readable path")?,
-        "--listen-client-urls",
-        &client,
-        "--advertise-client-urls",
-        &client,
-        "--listen-peer-urls",
-        &peer,
-        "--initial-advertise-peer-urls",
-        &peer,
-        "--initial-cluster",
-        &format!("default={peer}"),
-        "--log-level",
-        "error",
-    ];
-    let server = Process::new(etcd, &arguments, None, &place.join("etcd.log"));
-    server.start();
-    servers::until("etcd", || {
-        let answer = servers::http::get(clients.number(), "/health");
-        matches!(answer, Ok((200, _))).then_some(())
-    });
+    let place = Place::new();
+    let etcd = Etcd::start(etcd, &place)?;
+    let client = etcd.url();
     let total = count.to_string();
     let mut command = Command::new(benchmark);
     command.args(["--endpoints", &client, "--conns", "16", "--clients", CLIENTS, "put"]);
@@ -78,4 +75,45 @@ async fn puts(etcd: &Path, benchmark: &Path, count: u64) -> anyhow::Result<f64> 
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rate = said.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"));
     Ok(rate.context("the benchmark says no rate")?.trim().parse()?)
+}
+
+/// One etcd, as it is by default.
+pub(crate) struct Etcd {
+    clients: Port,
+    _process: Process,
+}
+
+impl Etcd {
+    pub(crate) fn start(program: &Path, place: &Place) -> anyhow::Result<Self> {
+        let (clients, peers) = (Port::reserve(), Port::reserve());
+        let url = |port: &Port| format!("http://127.0.0.1:{}", port.number());
+        let (client, peer, data) = (url(&clients), url(&peers), place.join("etcd"));
+        let arguments = [
+            "--data-dir",
+            data.to_str().context("a readable path")?,
+            "--listen-client-urls",
+            &client,
+            "--advertise-client-urls",
+            &client,
+            "--listen-peer-urls",
+            &peer,
+            "--initial-advertise-peer-urls",
+            &peer,
+            "--initial-cluster",
+            &format!("default={peer}"),
+            "--log-level",
+            "error",
+        ];
+        let process = Process::new(program, &arguments, None, &place.join("etcd.log"));
+        process.start();
+        servers::until("etcd", || {
+            let answer = servers::http::get(clients.number(), "/health");
+            matches!(answer, Ok((200, _))).then_some(())
+        });
+        Ok(Self { clients, _process: process })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.clients.number())
+    }
 }

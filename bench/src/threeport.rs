@@ -36,8 +36,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let server = Server::start_with(1, &["--views", &postgres.url()]).await?;
     let access = server.access();
     let applications = APPLICATIONS / scale;
-    let create = Question { query: CREATE, variables: input, proof: "\"userErrors\":[]" };
-    let creates = access.rate(64, applications, create).await?;
+    let creates = access.rate(64, applications, creation()).await?;
     shown(&server, applications - 1).await?;
     let name = |number: u64| json!({ "n": name(number % applications) });
     let get = Question { query: GET, variables: name, proof: "\"revision\":1" };
@@ -49,6 +48,11 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     report.ratio(&format!("gets by id, 64: {names}"), "/s", gets, GETS, 5.0);
     report.ratio(&format!("lists of 50 whole, 16: {names}"), "/s", lists, LISTS, 8.0);
     Ok(())
+}
+
+/// Makes the n-th application.
+pub(crate) fn creation() -> Question<fn(u64) -> Value> {
+    Question { query: CREATE, variables: input, proof: "\"userErrors\":[]" }
 }
 
 fn name(number: u64) -> String {

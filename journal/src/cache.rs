@@ -1,8 +1,9 @@
 //! A bounded map that forgets what was not used lately.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
+
+use foldhash::{HashMap, HashMapExt as _};
 
 /// Two generations: what is used is kept in the young one; when that is half of the bound, the old one is
 /// forgotten and the young one grows old. Never more than `entries_max` entries, a lookup or two each.
@@ -20,6 +21,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     pub(crate) fn new(entries_max: usize) -> Self {
         let generations = Generations { young: HashMap::new(), old: HashMap::new() };
         Self { entries_max, generations: Mutex::new(generations) }
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        let generations = self.lock();
+        generations.young.contains_key(key) || generations.old.contains_key(key)
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<V> {

@@ -33,6 +33,44 @@ pub(crate) fn describe<C: Serialize>(command: &C) -> Result<Description, serde_j
     Ok(Description { name: variant_name(&json), digest: Hash::of(json.as_bytes()) })
 }
 
+/// Names a command by its variant; the digest is of what it was made from.
+pub(crate) fn describe_as<C: Serialize>(
+    command: &C,
+    digest: Hash,
+) -> Result<Description, serde_json::Error> {
+    let mut head = Head::default();
+    match serde_json::to_writer(&mut head, command) {
+        // It refuses what it needs no more.
+        Err(error) if !head.is_whole => Err(error),
+        Ok(()) | Err(_) => {
+            let json = String::from_utf8_lossy(&head.json);
+            Ok(Description { name: variant_name(&json), digest })
+        }
+    }
+}
+
+/// The first bytes of a JSON text, up to the end of its first string.
+#[derive(Default)]
+struct Head {
+    json: Vec<u8>,
+    is_whole: bool,
+}
+
+impl std::io::Write for Head {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.is_whole {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        self.json.extend_from_slice(bytes);
+        self.is_whole = self.json.iter().filter(|byte| **byte == b'"').count() >= 2;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// `{"Declare":{…}}` and `"Declare"` are both `Declare`: how serde writes an externally tagged enum.
 fn variant_name(json: &str) -> String {
     let start = json.trim_start_matches(['{', '"']);
@@ -52,6 +90,9 @@ mod tests {
     #[test]
     fn a_command_is_named_by_its_variant() {
         assert_eq!(describe(&Command::Stop).unwrap().name, "Stop");
+        assert_eq!(describe_as(&Command::Stop, Hash::default()).unwrap().name, "Stop");
+        let long = Command::Rename { to: "x".repeat(1_000) };
+        assert_eq!(describe_as(&long, Hash::default()).unwrap().name, "Rename");
         let rename = describe(&Command::Rename { to: "\":{".into() }).unwrap();
         assert_eq!(rename.name, "Rename");
         assert_eq!(rename.digest, Hash::of(br#"{"Rename":{"to":"\":{"}}"#));

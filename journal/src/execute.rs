@@ -1,13 +1,19 @@
 //! The one write path: load ▸ fold ▸ decide ▸ append.
 
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+mod pause;
+mod seal;
+
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::commit::{Commit, Context, EventRecord, Hash, Sealed};
+use domain::commit::{Context, Hash, Sealed};
 use domain::{Decider, StreamId};
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::{debug, warn};
+
+use pause::{pause_after_conflict, pause_in_doubt};
+use seal::{Request, seal};
 
 use crate::codec::{self, Description};
 use crate::health::Health;
@@ -25,8 +31,6 @@ pub const CONFLICTS_MAX: u32 = 5;
 pub const OUTCOME_TRIES_MAX: u32 = 9;
 /// No further try after this: a log on other machines takes its own time over each.
 const OUTCOME_WAIT_MAX: Duration = Duration::from_secs(20);
-/// The first pause between tries; each is twice the one before.
-const PAUSE_MS_FIRST: u64 = 10;
 /// Streams share this many turns: enough that two busy streams seldom wait for each other.
 const TURNS: usize = 1_024;
 
@@ -76,18 +80,12 @@ struct Inner {
     states: States,
     health: Health,
     turns: Box<[Mutex<()>]>,
-}
-
-/// A command on its way.
-struct Request<'a> {
-    stream: &'a StreamId,
-    context: &'a Context,
-    command: &'a Description,
+    hasher: foldhash::fast::RandomState,
 }
 
 enum Attempt<D: Decider> {
     Done(Executed<D>),
-    /// Someone else appended first.
+    /// Someone else appended first, or the stream has to be read.
     Again,
 }
 
@@ -105,7 +103,8 @@ impl Executor {
     pub fn with(journal: Arc<dyn Journal>, settings: Settings) -> Self {
         let states = States::new(journal, settings);
         let turns = (0..TURNS).map(|_| Mutex::new(())).collect();
-        Self(Arc::new(Inner { states, health: Health::default(), turns }))
+        let hasher = foldhash::fast::RandomState::default();
+        Self(Arc::new(Inner { states, health: Health::default(), turns, hasher }))
     }
 
     /// The log it writes to.
@@ -147,9 +146,8 @@ impl Executor {
         context: Context,
         digest: Hash,
     ) -> Outcome<Executed<D>, D> {
-        let mut description =
-            codec::describe(&command).map_err(|source| ExecuteError::Seal(source.into()))?;
-        description.digest = digest;
+        let description = codec::describe_as(&command, digest)
+            .map_err(|source| ExecuteError::Seal(source.into()))?;
         self.run(stream, command, &context, &description).await
     }
 
@@ -198,11 +196,14 @@ impl Executor {
         let inner = &*self.0;
         let request = Request { stream, context, command: description };
         let _turn = inner.turn(stream).await;
+        if let Attempt::Done(executed) = inner.begin(&request, &command).await? {
+            return Ok(executed);
+        }
         for attempt in 0..CONFLICTS_MAX {
             let current = if attempt == 0 {
                 inner.states.kept_or_fresh::<D>(stream).await?
             } else {
-                pause(attempt, context).await;
+                pause_after_conflict(attempt, context).await;
                 inner.states.fresh::<D>(stream).await?
             };
             match inner.attempt(&request, current, command.clone()).await? {
@@ -216,9 +217,27 @@ impl Executor {
 
 impl Inner {
     async fn turn(&self, stream: &StreamId) -> Option<MutexGuard<'_, ()>> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(stream);
+        let hash = self.hasher.hash_one(stream);
         let index = usize::try_from(hash % TURNS as u64).unwrap_or_default();
         Some(self.turns.get(index)?.lock().await)
+    }
+
+    /// Takes a stream of which nothing is kept for one that does not exist yet, if the command could begin it: the
+    /// append is refused where that is wrong, and no stream has to be looked for that is not there.
+    async fn begin<D: Decider>(
+        &self,
+        request: &Request<'_>,
+        command: &D::Command,
+    ) -> Outcome<Attempt<D>, D> {
+        if self.states.keeps(request.stream) {
+            return Ok(Attempt::Again);
+        }
+        match D::decide(&D::State::default(), command.clone()) {
+            Ok(events) if !events.is_empty() => {
+                self.record(request, Folded::default(), events).await
+            }
+            Ok(_) | Err(_) => Ok(Attempt::Again),
+        }
     }
 
     async fn attempt<D: Decider>(
@@ -252,7 +271,8 @@ impl Inner {
         events: Vec<D::Event>,
     ) -> Outcome<Attempt<D>, D> {
         let sealed = Arc::new(seal::<D>(request, &current, &events)?);
-        let outcome = self.append(current.token(), &sealed).await;
+        let mut doubted = false;
+        let outcome = self.append(current.token(), &sealed, &mut doubted).await;
         self.health.note(&outcome);
         let appended = match outcome {
             Ok(appended) => appended,
@@ -264,8 +284,8 @@ impl Inner {
         };
         if appended.repeated {
             let original = self.find_repeated(request, appended).await?;
-            // Our own first try, whose reply was lost, is not a repetition.
-            if original.sealed.hash != sealed.hash {
+            // Our own earlier try, whose reply was lost, is not a repetition.
+            if !doubted || original.sealed.hash != sealed.hash {
                 return self.original(request, &original).await.map(Attempt::Done);
             }
         }
@@ -278,7 +298,13 @@ impl Inner {
     }
 
     /// Appends, again while the outcome is unknown: the commit's id and the token allow the same bytes once at most.
-    async fn append(&self, expected: Token, sealed: &Arc<Sealed>) -> Result<Appended, AppendError> {
+    /// Then an earlier try may be what is found: it is `doubted`.
+    async fn append(
+        &self,
+        expected: Token,
+        sealed: &Arc<Sealed>,
+        doubted: &mut bool,
+    ) -> Result<Appended, AppendError> {
         let mut unknown: Option<String> = None;
         let until = Instant::now() + OUTCOME_WAIT_MAX;
         for attempt in (0..OUTCOME_TRIES_MAX).take_while(|_| Instant::now() < until) {
@@ -292,8 +318,9 @@ impl Inner {
                 }
                 known => return known,
             }
+            *doubted = true;
             warn!(stream = %sealed.commit.stream, attempt, "whether a commit was stored is not known");
-            pause_for(PAUSE_MS_FIRST << attempt).await;
+            pause_in_doubt(attempt).await;
         }
         Err(AppendError::Unknown { reason: unknown.unwrap_or_default() })
     }
@@ -348,30 +375,6 @@ fn executed<D: Decider>(
     }
 }
 
-fn seal<D: Decider>(
-    request: &Request<'_>,
-    current: &Folded<D::State>,
-    events: &[D::Event],
-) -> Outcome<Sealed, D> {
-    let context = request.context;
-    let records: Result<Vec<_>, _> = events.iter().map(EventRecord::encode).collect();
-    let commit = Commit {
-        commit_id: context.commit_id,
-        stream: request.stream.clone(),
-        first_version: current.version + 1,
-        time: context.time,
-        actor: context.actor.clone(),
-        command: request.command.name.clone(),
-        command_hash: request.command.digest,
-        causation_id: context.causation_id,
-        correlation_id: context.correlation_id,
-        traceparent: context.traceparent.clone(),
-        prev_hash: current.hash,
-        events: records.map_err(|source| ExecuteError::Seal(source.into()))?,
-    };
-    Ok(commit.seal()?)
-}
-
 fn refused<R>(context: &Context, error: AppendError) -> ExecuteError<R> {
     match error {
         AppendError::Conflict { .. } => ExecuteError::Contended { tries: 1 },
@@ -382,19 +385,5 @@ fn refused<R>(context: &Context, error: AppendError) -> ExecuteError<R> {
         AppendError::Full { reason } => ExecuteError::Full { reason },
         AppendError::Discontinuous(breakage) => ExecuteError::Discontinuous(breakage),
         AppendError::Damaged(error) => (*error).into(),
-    }
-}
-
-/// Waits longer after each conflict, by a length that differs between commands: two that collided do not again.
-async fn pause(attempt: u32, context: &Context) {
-    let longest = PAUSE_MS_FIRST << attempt;
-    let share = u64::from(context.commit_id.as_bytes().last().copied().unwrap_or_default());
-    pause_for(longest / 2 + longest * share / 512).await;
-}
-
-/// Without a runtime there is nobody to wait for: tests on one thread go on at once.
-async fn pause_for(pause_ms: u64) {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
     }
 }

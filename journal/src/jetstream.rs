@@ -5,7 +5,7 @@
 //!                 ▲                             │ conflict, no answer, connection lost
 //!                 └──── read back by id ◀───────┘
 //!  load, find ◀── leader: where the stream ends · any replica: the commits, many for one question
-//!  follow     ◀── the last commits in memory ◀── one consumer  │ older ones: any replica
+//!  follow     ◀── the last commits in memory ◀── one consumer, or our own acknowledgements  │ older: any replica
 //! ```
 //! The durability class is what the servers prove when the log is opened ([`Promise`]); see `docs/jetstream.md`.
 //! Why ids are looked up in the stream's own commits, and what was rejected: `docs/adr/0009`.
@@ -14,6 +14,7 @@ mod append;
 mod echo;
 mod guard;
 mod history;
+mod lead;
 mod monitor;
 mod open;
 mod reach;
@@ -48,6 +49,7 @@ pub use async_nats::Client;
 pub use async_nats::jetstream::Context;
 pub use echo::Difference;
 pub use guard::Promise;
+use lead::Acknowledged;
 pub use open::{OpenError, patiently};
 pub use snapshots::JetStreamSnapshots;
 use streams::Streams;
@@ -134,6 +136,7 @@ struct Shared {
     elsewhere: Cache<Uuid, Position>,
     /// What was sent lately and did not come back yet by the consumer.
     sent: Cache<Uuid, Arc<Sealed>>,
+    acknowledged: Acknowledged,
     deadline: Duration,
 }
 
@@ -159,6 +162,7 @@ impl JetStreamJournal {
             window: Semaphore::new(WINDOW_MAX),
             elsewhere: Cache::new(ELSEWHERE_MAX),
             sent: Cache::new(WINDOW_MAX),
+            acknowledged: Acknowledged::default(),
             deadline: options.deadline,
         });
         let tail = tokio::spawn(tail::run(Arc::clone(&shared), seen));

@@ -80,6 +80,11 @@ impl States {
         Self { journal, upcast, snapshots, cache: Cache::new(states_max) }
     }
 
+    /// Whether a state is kept.
+    pub(crate) fn keeps(&self, stream: &StreamId) -> bool {
+        self.cache.contains(stream)
+    }
+
     /// The state kept, possibly behind the log; read if none is kept.
     pub(crate) async fn kept_or_fresh<D: Decider>(
         &self,

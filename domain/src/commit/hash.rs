@@ -47,9 +47,16 @@ impl Hash {
     /// 64 lower-case hex digits.
     #[must_use]
     pub fn to_hex(self) -> String {
+        String::from_utf8(self.digits().to_vec()).unwrap_or_default()
+    }
+
+    fn digits(self) -> [u8; 64] {
         let digit = |n: u8| if n < 10 { b'0' + n } else { b'a' + n - 10 };
-        let digits = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
-        String::from_utf8(digits).unwrap_or_default()
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        digits
     }
 }
 
@@ -67,7 +74,7 @@ impl fmt::Display for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_hex())
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

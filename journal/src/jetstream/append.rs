@@ -96,7 +96,9 @@ impl Shared {
             }
             Ok(ack) => {
                 let sealed = Arc::clone(append.sealed);
-                self.streams.add(&Recorded { position: ack.position, sealed });
+                let recorded = Recorded { position: ack.position, sealed };
+                self.streams.add(&recorded);
+                self.acknowledged.tell(&recorded);
                 return Some(Ok(Appended { position: ack.position, repeated: false }));
             }
             Err(refusal) => refusal,

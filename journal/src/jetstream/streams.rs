@@ -3,10 +3,10 @@
 //! JetStream has no index by id. An append names the token it is based on, and the server refuses it if the stream
 //! has moved; so whoever knows all ids up to that token knows whether the commit is a repetition, for ever.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::StreamId;
+use foldhash::{HashMap, HashSet};
 use uuid::Uuid;
 
 use crate::chain::Tip;

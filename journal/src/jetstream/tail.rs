@@ -17,6 +17,7 @@ use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use super::Shared;
+use super::lead::{self, Row};
 use super::reach::SILENT_MAX;
 use super::wire::{BATCH_MAX, Stored, unavailable};
 use crate::follow::Source;
@@ -62,7 +63,7 @@ impl Ring {
         Some(kept.commits.iter().skip(skip).take(BATCH_MAX).cloned().collect())
     }
 
-    fn push(&self, recorded: Recorded) {
+    pub(super) fn push(&self, recorded: Recorded) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.commits.back().is_some_and(|last| last.position.next() != recorded.position) {
             *kept = Kept::default();
@@ -95,11 +96,12 @@ pub(super) async fn run(shared: Arc<Shared>, mut seen: Seen) {
             Err(error) => Err(error),
         };
         match there {
-            Ok(true) => {
-                if let Err(reason) = consume(&shared, &mut seen).await {
-                    info!(%reason, position = %seen.position, "the log is followed anew");
+            Ok(true) => match take(&shared, &mut seen).await {
+                Ok(()) => continue,
+                Err(reason) => {
+                    info!(%reason, position = %seen.position, "the log is followed anew")
                 }
-            }
+            },
             Ok(false) => return shared.lost(seen.position),
             Err(error) => debug!(%error, "the log cannot be followed"),
         }
@@ -124,7 +126,13 @@ async fn still_there(shared: &Shared, seen: Seen) -> Result<bool, JournalError> 
     Ok(false)
 }
 
-/// Takes commits from a new consumer until it fails.
+/// Takes commits from a new consumer, and then what this process alone writes, until it writes less.
+async fn take(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
+    consume(shared, seen).await?;
+    lead::lead(shared, seen).await
+}
+
+/// Takes commits from a new consumer until it fails, or until so much of it is our own that it is better not asked.
 async fn consume(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
     let config = pull::Config {
         deliver_policy: DeliverPolicy::ByStartSequence {
@@ -149,6 +157,7 @@ async fn consume(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
         .messages()
         .await;
     let mut messages = messages.map_err(|error| unavailable(&error))?;
+    let mut row = Row::default();
     loop {
         let next = tokio::select! {
             next = timeout(SILENT_MAX, messages.next()) => next,
@@ -175,15 +184,20 @@ async fn consume(shared: &Shared, seen: &mut Seen) -> Result<(), JournalError> {
         let id = id.and_then(|id| Uuid::try_parse(id.as_str()).ok());
         let subject = message.subject.to_string();
         let bytes = message.payload.clone();
-        *seen = shared.saw(id, Stored { subject, position, bytes });
+        let own = id.and_then(|id| shared.own(id, &bytes));
+        let row_is_long = row.is_long_after(own.is_some());
+        *seen = shared.saw(own, Stored { subject, position, bytes });
+        if row_is_long {
+            return Ok(());
+        }
     }
 }
 
 impl Shared {
     /// Tells followers of a commit. One that is damaged they find themselves, when they read it.
-    fn saw(&self, id: Option<Uuid>, stored: Stored) -> Seen {
+    fn saw(&self, own: Option<Arc<Sealed>>, stored: Stored) -> Seen {
         let position = stored.position;
-        let opened = match id.and_then(|id| self.own(id, &stored.bytes)) {
+        let opened = match own {
             Some(sealed) => Ok(Recorded { position, sealed }),
             None => stored.open(),
         };
@@ -260,7 +274,7 @@ impl Shared {
         }
     }
 
-    async fn read_once(&self, next: Position) -> Result<Vec<Recorded>, JournalError> {
+    pub(super) async fn read_once(&self, next: Position) -> Result<Vec<Recorded>, JournalError> {
         let mut stored = self.wire.batch(None, next).await?;
         if stored.first().is_none_or(|first| first.position != next) {
             // A replica that lags, or a commit that is gone: the leader knows.

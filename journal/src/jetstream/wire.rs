@@ -4,6 +4,7 @@
 //! messages for one question, of which the last has status 204.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -61,6 +62,15 @@ pub(super) struct Wire {
     lost: watch::Receiver<u64>,
     /// How many servers it was told of.
     servers: usize,
+}
+
+/// The bytes of a commit, which are not copied to be sent.
+struct Payload(Arc<Sealed>);
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.bytes
+    }
 }
 
 /// A message of the log as stored.
@@ -138,10 +148,14 @@ impl Wire {
     }
 
     /// Publishes a commit on condition that its stream ends at `expected`.
-    pub(super) async fn publish(&self, expected: Token, sealed: &Sealed) -> Result<Ack, Refusal> {
+    pub(super) async fn publish(
+        &self,
+        expected: Token,
+        sealed: &Arc<Sealed>,
+    ) -> Result<Ack, Refusal> {
         let commit = &sealed.commit;
         let message = PublishMessage::build()
-            .payload(Bytes::copy_from_slice(&sealed.bytes))
+            .payload(Bytes::from_owner(Payload(Arc::clone(sealed))))
             .message_id(commit.commit_id.to_string())
             .expected_last_subject_sequence(expected.position().get());
         let mut lost = self.lost();

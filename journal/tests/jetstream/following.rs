@@ -71,6 +71,49 @@ fn a_follower_whose_consumer_is_deleted_goes_on() {
 }
 
 #[test]
+fn what_a_process_writes_alone_is_not_sent_back_to_it_and_is_followed_all_the_same() {
+    let place = place::alone();
+    let (journal, other) = (place.journal(), place.journal());
+    let mut followers = [journal.follow(Position::START), other.follow(Position::START)];
+    let mut seen = 0;
+    for round in 0..ROUNDS_MAX {
+        std::thread::scope(|scope| {
+            for writer in 0..16 {
+                let journal = &journal;
+                scope.spawn(move || fill(journal, &format!("s{round}-{writer}"), 100));
+            }
+        });
+        let alone_until = block_on(journal.head()).unwrap().get();
+        // Somebody else writes too, and then so does the first.
+        fill(&other, &format!("o{round}"), 3);
+        fill(&journal, &format!("t{round}"), 3);
+        let head = block_on(journal.head()).unwrap().get();
+        for position in seen + 1..=head {
+            for follower in &mut followers {
+                let next = block_on(follower.next()).unwrap().unwrap();
+                assert_eq!(next.position, Position::new(position));
+            }
+        }
+        seen = head;
+        if runtime().block_on(least_sent(&place)) < alone_until {
+            return;
+        }
+    }
+    panic!("all that the process wrote was sent back to it in each of {ROUNDS_MAX} rounds");
+}
+
+/// Longer than it takes on the slowest machine that is any use.
+const ROUNDS_MAX: u32 = 100;
+
+/// Up to where the consumer that was sent least was sent the log.
+async fn least_sent(place: &Place) -> u64 {
+    let context = async_nats::jetstream::new(place.client().await);
+    let log = context.get_stream("cairn").await.unwrap();
+    let consumers = log.consumers().map(|info| info.unwrap().delivered.stream_sequence);
+    consumers.fold(u64::MAX, async |least, sent| least.min(sent)).await
+}
+
+#[test]
 fn followers_end_with_the_journal_and_not_before_what_was_in_the_log() {
     let journal = place::alone().journal();
     fill(&journal, "a", 3);
