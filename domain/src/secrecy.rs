@@ -9,16 +9,18 @@ use serde_json::Value;
 pub const HIDDEN_VALUE: &str = "(hidden)";
 
 /// Names that hold these belong to secrets.
-const SECRET: [&str; 9] = [
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "credential",
-    "private",
-    "api_key",
-    "access_key",
+const SECRET: [&[u8]; 11] = [
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"secret",
+    b"token",
+    b"credential",
+    b"private",
+    b"api_key",
+    b"apikey",
+    b"access_key",
+    b"accesskey",
 ];
 /// Names that end so speak *of* a secret and hold none.
 const ABOUT: [&str; 12] = [
@@ -32,12 +34,39 @@ const ABOUT: [&str; 12] = [
 /// `name` may be a path with dots: its last part counts.
 #[must_use]
 pub fn is_in_clear(name: &str, value: &str) -> bool {
-    let name = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase().replace('-', "_");
+    let name = name.rsplit('.').next().unwrap_or(name);
     let named = || {
-        SECRET.iter().any(|word| name.contains(word) || name.contains(&word.replace('_', "")))
-            && !ABOUT.iter().any(|ending| name.ends_with(ending))
+        holds_word(name.as_bytes()) && {
+            let name = name.to_ascii_lowercase().replace('-', "_");
+            !ABOUT.iter().any(|ending| name.ends_with(ending))
+        }
     };
     has_password(value) || (is_literal(value) && named())
+}
+
+/// Whether a text of JSON could hold a secret in clear. Where it could not, as almost all, it need not be taken apart
+/// to [`hide`] one.
+#[must_use]
+pub fn may_be_in(json: &str) -> bool {
+    (json.contains("://") && json.contains('@')) || holds_word(json.as_bytes())
+}
+
+/// In capitals or not, joined by `-` or `_`.
+fn holds_word(text: &[u8]) -> bool {
+    let plain = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_lowercase() };
+    let begins = |at: usize, word: &[u8]| {
+        let found = text.get(at..at + word.len());
+        found.is_some_and(|found| found.iter().zip(word).all(|(byte, it)| plain(*byte) == *it))
+    };
+    // Each byte of long texts is looked at: two letters rule out most places.
+    text.windows(2).enumerate().any(|(at, pair)| match pair {
+        [b'p' | b'P', b'a' | b'A' | b'r' | b'R']
+        | [b's' | b'S', b'e' | b'E']
+        | [b't' | b'T', b'o' | b'O']
+        | [b'c' | b'C', b'r' | b'R']
+        | [b'a' | b'A', b'p' | b'P' | b'c' | b'C'] => SECRET.iter().any(|word| begins(at, word)),
+        _ => false,
+    })
 }
 
 /// It says something by itself: neither a reference, nor a number, nor a truth value.
@@ -87,6 +116,8 @@ mod tests {
             ("DSN", "postgres://user:p@ss@db/shop"),
         ] {
             assert!(is_in_clear(name, value), "{name}={value}");
+            let text = json!({ "variables": { name: value } }).to_string();
+            assert!(may_be_in(&text), "{text}");
         }
     }
 
@@ -106,6 +137,13 @@ mod tests {
         ] {
             assert!(!is_in_clear(name, value), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn most_texts_hold_nothing_to_hide() {
+        let text =
+            json!({ "image": "registry.example/web:1", "url": "https://a.example", "PORT": 80 });
+        assert!(!may_be_in(&text.to_string()));
     }
 
     #[test]

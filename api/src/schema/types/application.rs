@@ -1,9 +1,10 @@
 //! An application, as of its last revision.
 
 use async_graphql::{Context, Json, SimpleObject};
-use domain::secrecy::hide;
+use domain::application::Model;
+use domain::secrecy::{hide, may_be_in};
 use projections::{AsOf, Row, State};
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Moment, Position, Timestamp};
 use crate::fault::Fault;
@@ -19,7 +20,7 @@ pub(crate) struct Application {
     /// Its workloads, by name.
     workloads: Vec<String>,
     /// What the last revision says; none once it is deleted.
-    model: Option<Json<Value>>,
+    model: Option<Json<Box<RawValue>>>,
     /// The images that were built for it.
     builds: Vec<Build>,
     /// Its last change.
@@ -43,6 +44,16 @@ pub(crate) struct Build {
     at: Timestamp,
 }
 
+/// Text that is passed on: as a tree of values it took half of the time of a list. It is made a tree only where there
+/// may be something to hide.
+fn shown(model: &Model) -> Result<Box<RawValue>, serde_json::Error> {
+    let text = to_raw_value(model)?;
+    if may_be_in(text.get()) {
+        return to_raw_value(&hide("", &serde_json::to_value(model)?));
+    }
+    Ok(text)
+}
+
 impl Application {
     pub(crate) fn of(row: Row) -> Result<Self, Fault> {
         let State::Application(state) = row.state()? else {
@@ -63,7 +74,7 @@ impl Application {
             revision: state.number,
             workloads: model.iter().flat_map(|model| model.workloads.keys().cloned()).collect(),
             builds: builds.collect(),
-            model: model.map(serde_json::to_value).transpose()?.map(|model| Json(hide("", &model))),
+            model: model.map(shown).transpose()?.map(Json),
             changed_at: Timestamp(row.time),
             position: Position(row.position),
         })
