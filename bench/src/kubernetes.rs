@@ -4,13 +4,15 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
-use servers::{Place, Port, Process};
+use servers::{PATIENCE, Place, Port, Process};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +23,8 @@ use crate::peers::Etcd;
 const CONNECTIONS: usize = 64;
 /// Who asks, in the group that may do everything.
 const TOKEN: &str = "benchmark";
+/// How often it is looked whether the server is ready.
+const LOOK: Duration = Duration::from_millis(100);
 const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// A name that its certificate has.
 const NAME: &str = "kubernetes.default";
@@ -47,7 +51,7 @@ impl Kubernetes {
         let place = Place::new();
         let etcd = Etcd::start(&self.etcd, &place)?;
         let (port, process) = self.start(&place, &etcd.url())?;
-        let connector = trusting(&place.join("certs/apiserver.crt"))?;
+        let connector = ready(&place, &port, &process).await?;
         let askers = (0..CONNECTIONS).map(|_| connect(&connector, &port));
         let askers = futures::future::try_join_all(askers).await?;
         let rate = ask::rate(askers, count, config_map, "\"uid\":").await?;
@@ -84,11 +88,6 @@ impl Kubernetes {
         let log = place.join("apiserver.log");
         let process = Process::new(&self.apiserver, &arguments, None, &log);
         process.start();
-        servers::until("kube-apiserver", || {
-            assert!(process.runs(), "kube-apiserver ended; {}", process.log_end());
-            let text = std::fs::read_to_string(&log).unwrap_or_default();
-            text.contains("Caches are synced for RBAC").then_some(())
-        });
         Ok((port, process))
     }
 }
@@ -102,6 +101,30 @@ fn config_map(number: u64) -> String {
         "metadata": { "name": format!("app-{number}") }, "data": { "app.yaml": data },
     })
     .to_string()
+}
+
+/// Waits until it says that it is ready, and gives how it is spoken to.
+async fn ready(place: &Place, port: &Port, process: &Process) -> anyhow::Result<TlsConnector> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(connector) = trusting(&place.join("certs/apiserver.crt"))
+            && is_ready(&connector, port).await.unwrap_or(false)
+        {
+            return Ok(connector);
+        }
+        let waits = process.runs() && Instant::now() < until;
+        anyhow::ensure!(waits, "kube-apiserver is not ready; {}", process.log_end());
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn is_ready(connector: &TlsConnector, port: &Port) -> anyhow::Result<bool> {
+    let stream = TcpStream::connect(("127.0.0.1", port.number())).await?;
+    let mut stream = connector.connect(ServerName::try_from(NAME)?, stream).await?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n").await?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await?;
+    Ok(status == *b"HTTP/1.1 200")
 }
 
 /// Trusts the certificate that the server made for itself, the last of the file.

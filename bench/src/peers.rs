@@ -53,7 +53,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
                 ours +=
                     server.access().rate(64, CREATES / scale, create).await? / f64::from(ROUNDS);
             }
-            report.ratio(name, "/s", ours, theirs, 3.0);
+            report.ratio(name, "/s", ours, theirs, 8.0);
         }
         Err(missing) => report.note(name, format!("absent: {missing}")),
     }
