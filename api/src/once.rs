@@ -226,7 +226,7 @@ impl<'a> Work<'a> {
 
 /// Suggests what was probably meant in the place of something that is not there. A view may lag behind, or be away:
 /// nothing is suggested then.
-async fn suggest(plane: &Plane, error: &mut UserError) {
+pub(crate) async fn suggest(plane: &Plane, error: &mut UserError) {
     let Some(Missing { kind, name }) = &error.missing else { return };
     let filter = Filter::of(plane.tenant.clone(), &[kind.as_str()]);
     let Ok(page) = plane.views.list(&filter, Sort::Name, None, PAGE_MAX, None).await else {

@@ -186,6 +186,9 @@ impl Server {
             None
         };
         if let Some(views) = &views {
+            if matches!(settings.journal, LogAt::Sqlite(_)) {
+                seals::check_end(executor.journal(), views).await?;
+            }
             let projector = projector::Projector {
                 journal: Arc::clone(executor.journal()),
                 views: views.clone(),

@@ -92,6 +92,7 @@ impl Sources {
     pub(crate) fn check(
         &self,
         payload: &Value,
+        what: &str,
         environment: &str,
         terminal: &Terminal,
     ) -> Outcome<()> {
@@ -100,8 +101,7 @@ impl Sources {
         if errors.is_empty() {
             return Ok(());
         }
-        let what = format!("there is no plan for {environment}");
-        Err(self.refused(what, &errors, environment, terminal))
+        Err(self.refused(what.to_owned(), &errors, environment, terminal))
     }
 
     fn show(&self, diagnostics: &[Diagnostic], terminal: &Terminal) {

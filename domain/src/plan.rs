@@ -284,9 +284,9 @@ impl Rejection for Refused {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotApproved => {
-                Some("somebody else approves it with `cairn approve <plan>`".into())
-            }
+            Self::NotApproved => Some(
+                "whoever answers for it reads and approves it with `cairn approve <plan>`".into(),
+            ),
             Self::Executed(_) | Self::Incomplete => Some("plan again".into()),
             Self::NotFound | Self::OtherHash { .. } => None,
         }

@@ -1,5 +1,7 @@
 //! What a deployment would do: asked, not recorded.
 
+use std::time::Duration;
+
 use async_graphql::SimpleObject;
 use domain::plan::Purpose;
 use domain::planning::Options;
@@ -10,8 +12,11 @@ use super::changes::{self, Sent};
 use super::mutation::PlanPreviewInput;
 use super::types::{Plan, Position};
 use crate::fault::{Fault, UserError};
-use crate::once::Stop;
+use crate::once::{Stop, suggest};
 use crate::plane::Plane;
+
+/// How long views that lag are waited for.
+const LAG_MAX: Duration = Duration::from_secs(1);
 
 /// What a deployment of some files would do, or why it would be refused.
 #[derive(SimpleObject)]
@@ -28,7 +33,10 @@ pub(crate) struct PlanPreview {
 pub(crate) async fn preview(plane: &Plane, input: PlanPreviewInput) -> Result<PlanPreview, Fault> {
     match planned(plane, input).await {
         Ok(preview) => Ok(preview),
-        Err(Stop::Refused(user_errors)) => {
+        Err(Stop::Refused(mut user_errors)) => {
+            for error in &mut user_errors {
+                suggest(plane, error).await;
+            }
             Ok(PlanPreview { plan: None, warnings: Vec::new(), user_errors })
         }
         Err(Stop::Fault(fault)) => Err(fault),
@@ -46,11 +54,13 @@ async fn planned(plane: &Plane, input: PlanPreviewInput) -> Result<PlanPreview, 
         allow_delete: input.allow_delete.unwrap_or_default(),
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
+    let head = plane.probed.executor.journal().head().await?;
+    // Views that lag only cost suggestions: the plan stands on the log.
+    let _ = plane.views.at_least(head, LAG_MAX).await;
     let hints = changes::hints(plane, &environment, &application).await?;
     let images = [].into();
     let request = Request { application, environment, revision: None, images, options, hints };
     let plan = plane.planner.preview(&request, &read.model).await.map_err(changes::stopped)?;
-    let head = plane.probed.executor.journal().head().await?;
     let plan = Plan::preview(plan, WallClock.now(), Position(head));
     Ok(PlanPreview { plan: Some(plan), warnings: read.warnings, user_errors: Vec::new() })
 }

@@ -91,14 +91,15 @@ async fn plan_inner(
     terminal: &Terminal,
     session: impl Fn() -> Outcome<Session>,
 ) -> Outcome<bool> {
-    let sources = read(&args.target, terminal)?;
+    let (sources, name) = read(&args.target, terminal)?;
     let session = session()?;
-    let mut payload = preview(&sources, &args.target, args.output, &session).await?;
+    let what = format!("there is no plan for {name} in {}", args.target.env);
+    let mut payload = preview(&sources, &args.target, args.output, &what, &session).await?;
     if args.save {
         let (application, revision) = record(&sources, &session).await?;
         let input = input(&args.target, &application, revision);
         payload = ask(&session, "deploymentPlan", "planId", args.output, input).await?;
-        sources.check(&payload, &args.target.env, terminal)?;
+        sources.check(&payload, &what, &args.target.env, terminal)?;
     }
     let text = |pointer| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let counts = payload.pointer("/plan/counts").cloned().unwrap_or_default();
@@ -123,6 +124,7 @@ async fn preview(
     sources: &Sources,
     target: &Target,
     output: Output,
+    what: &str,
     session: &Session,
 ) -> Outcome<Value> {
     let plan = shown(output);
@@ -133,7 +135,7 @@ async fn preview(
     let input = sources.preview(target);
     let mut data: Value = session.client.ask(&query, json!({ "input": input })).await?;
     let payload = data.get_mut("planPreview").map(Value::take).unwrap_or_default();
-    sources.check(&payload, &target.env, &session.terminal)?;
+    sources.check(&payload, what, &target.env, &session.terminal)?;
     Ok(payload)
 }
 
@@ -143,9 +145,10 @@ pub(super) async fn apply(
     terminal: &Terminal,
     session: impl Fn() -> Outcome<Session>,
 ) -> Outcome {
-    let sources = read(&args.target, terminal)?;
+    let (sources, name) = read(&args.target, terminal)?;
     let session = session()?;
-    preview(&sources, &args.target, Output::Table, &session).await?;
+    let what = format!("{name} in {} was refused", args.target.env);
+    preview(&sources, &args.target, Output::Table, &what, &session).await?;
     let (application, revision) = record(&sources, &session).await?;
     let mut payload = ask(
         &session,
@@ -247,11 +250,12 @@ pub(super) async fn finish(
         .await
 }
 
-fn read(target: &Target, terminal: &Terminal) -> Outcome<Sources> {
+/// The files, and the name of the application in them.
+fn read(target: &Target, terminal: &Terminal) -> Outcome<(Sources, String)> {
     let files = &target.files;
     let sources = Sources::read(&files.files, files.app.clone(), &files.images)?;
-    sources.parse(terminal)?;
-    Ok(sources)
+    let name = sources.parse(terminal)?.name;
+    Ok((sources, name))
 }
 
 /// Records the revision that the files say.

@@ -7,6 +7,7 @@ use api::closed;
 use archive::{ArchiveError, Subject, Verified};
 use futures::FutureExt as _;
 use journal::{Journal, JournalError};
+use projections::Views;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -15,6 +16,10 @@ use crate::failure::{Exit, Failure, Outcome};
 
 /// How long a start waits to know: some 100,000 commits. The rest of a longer log is read while the server runs.
 const START_MAX: Duration = Duration::from_millis(500);
+
+/// What to do about a log that ends too soon.
+const LOST_END: &str = "put the log's files back, or restore it: `cairn admin restore --from ARCHIVE --data-dir NEW-FOLDER`; to go \
+     on without what is lost: `cairn admin rebuild`, which makes the views anew from what there is";
 
 /// Refuses to start on a log that is not whole. What cannot be known soon is found out by the part.
 pub(super) async fn check(
@@ -33,6 +38,21 @@ pub(super) async fn check(
         Ok(Err(error)) => Err(Failure::new(Exit::Unreachable, format!("cannot start: {error}"))),
         Err(_) => Ok(Some(go_on(checking, closing))),
     }
+}
+
+/// Refuses to start on a log that has lost its end: the views show more than it holds.
+pub(super) async fn check_end(journal: &Arc<dyn Journal>, views: &Views) -> Outcome<()> {
+    let head = journal.head().await.map_err(|error| {
+        caused(Failure::new(Exit::Unreachable, "cannot start: the log cannot be read"), &error)
+    })?;
+    let shown = views.position();
+    if shown <= head {
+        return Ok(());
+    }
+    let what = format!(
+        "cannot start: the log has lost its end: it ends at position {head}, and the views show position {shown}"
+    );
+    Err(Failure::new(Exit::Unreachable, what).hint(LOST_END))
 }
 
 /// What it means that a log could not be read to its end, and what to do about it.

@@ -106,6 +106,32 @@ fn a_log_that_was_tampered_with_is_not_started_on() {
 }
 
 #[test]
+fn a_log_that_lost_its_end_is_not_started_on_unasked() {
+    let mut plane = Plane::up(100);
+    assert!(plane.stop());
+    let (log, older) = (plane.data().join("log"), plane.folder.path().join("older"));
+    copy(&log, &older);
+    plane.start();
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    assert!(plane.stop());
+    fs::remove_dir_all(&log).unwrap();
+    copy(&older, &log);
+    refused(&plane, 7, &["the log has lost its end", "the views show position", "admin rebuild"]);
+    let data = plane.data();
+    plane.data_of(&["admin", "rebuild", "--data-dir", data.to_str().unwrap()]);
+    plane.start();
+    assert!(!plane.data_of(&["get", "resources"]).contains("dev_web"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+#[test]
 fn a_name_is_an_address() {
     let plane = Plane::new(1);
     let arguments = ["up", "--listen", "localhost:0", "--data-dir", "/proc/self/nothing/here"];
