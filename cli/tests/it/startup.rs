@@ -93,7 +93,7 @@ fn what_is_no_database_is_no_log_and_no_views() {
     plane.start();
     assert!(plane.stop());
     overwrite(&plane.data().join("log"));
-    refused(&plane, 7, &["file is not a database", "cairn admin restore"]);
+    refused(&plane, 8, &["file is not a database", "cairn admin restore"]);
 }
 
 #[test]
