@@ -38,12 +38,16 @@ pub(crate) struct Client {
 impl Client {
     /// Speaks to one server.
     pub(crate) fn to(context: Context, terminal: &Terminal) -> Outcome<Self> {
+        if context.server.starts_with("https://") {
+            let what = format!("{} cannot be asked: the client does not speak TLS", context.server);
+            return Err(Failure::new(Exit::Invalid, what).hint(
+                "lead a port to the server's machine, such as with `ssh -L 7117:127.0.0.1:7117 HOST`, \
+                 and write http://127.0.0.1:7117",
+            ));
+        }
         if !context.server.starts_with("http://") {
-            return Err(Failure::new(
-                Exit::Invalid,
-                format!("`{}` is not a server", context.server),
-            )
-            .hint("write http://host:port"));
+            let what = format!("`{}` is not a server", context.server);
+            return Err(Failure::new(Exit::Invalid, what).hint("write http://host:port"));
         }
         let http = reqwest::Client::builder().connect_timeout(CONNECT_MAX).no_proxy().build();
         let http = http.map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;

@@ -53,9 +53,11 @@ fn change(mut config: Config, name: &str, terminal: &Terminal) -> Outcome {
 
 fn show(config: &Config, name: Option<&str>, output: Output, terminal: &Terminal) -> Outcome {
     let Some(name) = name.or(config.current.as_deref()) else {
-        return Err(
-            Failure::not_found("current context").hint("choose one: cairn context use NAME")
-        );
+        let hint = match config.contexts.is_empty() {
+            true => "`cairn up` makes one",
+            false => "choose one: cairn context use NAME",
+        };
+        return Err(Failure::not_found("current context").hint(hint));
     };
     let context = config.context(name)?;
     let is_current = config.current.as_deref() == Some(name);
