@@ -14,7 +14,7 @@ fn json(text: &str) -> Value {
 fn a_plan_as_json_holds_all_that_the_table_shows() {
     let plane = Plane::up(200);
     let table = plane.data_of(&["plan", SHOP, "-e", "dev"]);
-    let planned = json(&plane.data_of(&["plan", SHOP, "-e", "dev", "-o", "json"]));
+    let planned = json(&plane.data_of(&["plan", SHOP, "-e", "dev", "--save", "-o", "json"]));
     let plan = &planned["plan"];
     let steps = plan["steps"].as_array().unwrap();
     let shown: Vec<&str> = table.lines().filter(|line| line.starts_with("  + ")).collect();
