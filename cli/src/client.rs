@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::terminal::clean;
+use crate::terminal::{Terminal, clean};
 
 pub(crate) use stream::Events;
 
@@ -20,8 +20,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take: longer than the server waits for its views.
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
-/// How long a server that was there may be away before an answer that it owes is given up.
-const LOST_MAX: Duration = Duration::from_secs(30);
+/// How long a server that was there may be away before it is given up.
+const AWAY_MAX: Duration = Duration::from_secs(30);
 /// The pause before it is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -30,21 +30,33 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub(crate) struct Client {
     http: reqwest::Client,
     context: Context,
+    terminal: Terminal,
+    /// The server was there: it is waited for while it is away.
+    patient: bool,
 }
 
 impl Client {
     /// Speaks to one server.
-    pub(crate) fn to(context: Context) -> Outcome<Self> {
+    pub(crate) fn to(context: Context, terminal: &Terminal) -> Outcome<Self> {
+        if context.server.starts_with("https://") {
+            let what = format!("{} cannot be asked: the client does not speak TLS", context.server);
+            return Err(Failure::new(Exit::Invalid, what).hint(
+                "lead a port to the server's machine, such as with `ssh -L 7117:127.0.0.1:7117 HOST`, \
+                 and write http://127.0.0.1:7117",
+            ));
+        }
         if !context.server.starts_with("http://") {
-            return Err(Failure::new(
-                Exit::Invalid,
-                format!("`{}` is not a server", context.server),
-            )
-            .hint("write http://host:port"));
+            let what = format!("`{}` is not a server", context.server);
+            return Err(Failure::new(Exit::Invalid, what).hint("write http://host:port"));
         }
         let http = reqwest::Client::builder().connect_timeout(CONNECT_MAX).no_proxy().build();
         let http = http.map_err(|error| Failure::new(Exit::Unreachable, error.to_string()))?;
-        Ok(Self { http, context })
+        Ok(Self { http, context, terminal: terminal.clone(), patient: false })
+    }
+
+    /// The same, for whoever waits for something that the server was told already: it may be away for a while.
+    pub(crate) fn patient(&self) -> Self {
+        Self { patient: true, ..self.clone() }
     }
 
     /// The server's URL.
@@ -52,28 +64,38 @@ impl Client {
         &self.context.server
     }
 
-    /// Asks, and reads the answer's data.
+    /// Asks, and reads the answer's data. Of a server that is away and waited for, it is said so once.
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         query: &str,
         variables: Value,
     ) -> Outcome<T> {
-        let mut lost: Option<Instant> = None;
+        let mut away: Option<Instant> = None;
         loop {
-            let error = match self.exchange(query, &variables).await {
+            let (failure, again) = match self.exchange(query, &variables).await {
                 Ok((status, answer)) => {
                     let answer = read(status, &answer)?;
                     debug(query, &variables, &answer);
-                    return data(answer).map_err(|failure| self.explain(failure));
+                    match data(answer) {
+                        Ok(data) => return Ok(data),
+                        Err(failure) => {
+                            let again = self.patient && failure.exit == Exit::Unreachable;
+                            (self.explain(failure), again)
+                        }
+                    }
                 }
-                Err(error) => error,
+                // An answer that was lost on its way is asked for again: a change is the same by its key.
+                Err(error) => {
+                    let lost = !error.is_connect() && !error.is_timeout();
+                    (self.unreachable(&error), self.patient || lost || away.is_some())
+                }
             };
-            // An answer that was lost on its way is asked for again: a change is the same by its key.
-            if !error.is_connect() && !error.is_timeout() {
-                lost.get_or_insert_with(Instant::now);
+            if !again || away.is_some_and(|since| since.elapsed() > AWAY_MAX) {
+                return Err(failure);
             }
-            if lost.is_none_or(|since| since.elapsed() > LOST_MAX) {
-                return Err(self.unreachable(&error));
+            if away.is_none() {
+                away = Some(Instant::now());
+                self.terminal.say("the server is away; trying again");
             }
             tokio::time::sleep(AGAIN).await;
         }

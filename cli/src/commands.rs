@@ -4,6 +4,7 @@ mod admin;
 mod apply;
 mod audit;
 mod change;
+mod context;
 mod demo;
 mod events;
 mod get;
@@ -32,7 +33,7 @@ pub(crate) struct Session {
 impl Session {
     /// Speaks to the server of a context.
     fn to(context: Context, terminal: &Terminal) -> Outcome<Self> {
-        Ok(Self { client: Client::to(context)?, terminal: terminal.clone() })
+        Ok(Self { client: Client::to(context, terminal)?, terminal: terminal.clone() })
     }
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Outcome {
     if let Command::Demo(args) = cli.command {
         demo::run(args, terminal).await
     } else {
-        dispatch(cli.command, terminal, session).await
+        dispatch(cli.command, terminal, context, session).await
     }
 }
 
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli, terminal: &Terminal) -> Outcome {
 async fn dispatch(
     command: Command,
     terminal: &Terminal,
+    named: Option<&str>,
     session: impl Fn() -> Outcome<Session>,
 ) -> Outcome {
     match command {
@@ -62,6 +64,7 @@ async fn dispatch(
         Command::Serve(args) => serve::run(args, terminal).await,
         Command::Sim(Sim::Serve(args)) => serve::world(args, terminal).await,
         Command::Validate(args) => validate::run(args, terminal),
+        Command::Context(args) => context::run(&args, named, terminal),
         Command::Admin(args) => admin::run(args, terminal).await,
         Command::Audit(args) => audit::run(args, terminal).await,
         Command::Version(args) => version::run(&args, session().ok(), terminal).await,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use domain::planning::nearest;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -84,15 +85,24 @@ impl Config {
         Ok(path)
     }
 
+    /// A context by its name.
+    pub(crate) fn context(&self, name: &str) -> Outcome<&Context> {
+        self.contexts.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.contexts.keys().map(String::as_str).collect();
+            let hint = match nearest(name, known.iter().copied()) {
+                _ if known.is_empty() => "there are none yet: `cairn up` makes one".to_owned(),
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are: {}", known.join(", ")),
+            };
+            Failure::not_found(format!("context `{name}`")).hint(hint)
+        })
+    }
+
     /// The server and the token to use: from the environment first, then from a context.
     pub(crate) fn resolve(&self, server: Option<&str>, context: Option<&str>) -> Outcome<Context> {
         let token = std::env::var("CAIRN_TOKEN").ok().filter(|token| !token.is_empty());
         let chosen = match context {
-            Some(name) => Some(self.contexts.get(name).ok_or_else(|| {
-                let known: Vec<_> = self.contexts.keys().map(String::as_str).collect();
-                Failure::not_found(format!("context `{name}`"))
-                    .hint(format!("there are: {}", known.join(", ")))
-            })?),
+            Some(name) => Some(self.context(name)?),
             None => self.current.as_ref().and_then(|name| self.contexts.get(name)),
         };
         let server =
@@ -140,6 +150,14 @@ mod tests {
     #[test]
     fn an_unknown_context_is_not_found() {
         assert_eq!(config().resolve(None, Some("prod")).unwrap_err().exit, Exit::NotFound);
+    }
+
+    #[test]
+    fn where_there_is_no_context_it_is_said_how_one_is_made() {
+        let failure = Config::default().resolve(None, Some("prod")).unwrap_err();
+        assert!(format!("{failure:?}").contains("`cairn up` makes one"), "{failure:?}");
+        let failure = config().resolve(None, Some("locla")).unwrap_err();
+        assert!(format!("{failure:?}").contains("did you mean `local`?"), "{failure:?}");
     }
 
     #[test]

@@ -19,6 +19,7 @@ Exit codes, the same in every version:
     5  not allowed: the token is missing or not known
     6  the time ran out while waiting
     7  the server cannot be reached, cannot start, or is not able to answer
+    8  the log, an archive of it or a proof is damaged
   130  interrupted by Ctrl-C
 
 With `cairn plan --detailed-exitcode`: 0 no changes, 1 error, 2 changes.";
@@ -34,6 +35,7 @@ pub(crate) enum Exit {
     NotAllowed = 5,
     TimedOut = 6,
     Unreachable = 7,
+    Damaged = 8,
     Interrupted = 130,
 }
 
@@ -54,6 +56,7 @@ impl Exit {
             Self::NotAllowed => "not allowed",
             Self::TimedOut => "timed out",
             Self::Unreachable => "unreachable",
+            Self::Damaged => "damaged",
             Self::Interrupted => "interrupted",
         }
     }
@@ -113,6 +116,13 @@ impl Failure {
     /// Something that is not there.
     pub(crate) fn not_found(what: impl fmt::Display) -> Self {
         Self::new(Exit::NotFound, format!("there is no {what}"))
+    }
+
+    /// An answer of the server's that is not what was asked for.
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
+        Self::new(Exit::Unreachable, "the server's answer cannot be read")
+            .detail(error.to_string())
+            .hint("are the client and the server of the same version? see `cairn version`")
     }
 
     /// Everything was said already.

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::answers::{Deployment, RESOURCE};
 use crate::client::Client;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::names::missing;
 
 /// Which deployment, and when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,11 +55,11 @@ pub(crate) async fn look(client: &Client, question: Question<'_>) -> Outcome<Loo
         (Some(_), None) => {
             Err(Failure::new(Exit::Unreachable, "the server's answer has no time in it"))
         }
-        (None, _) => Err(unknown(question.deployment)),
+        (None, _) => Err(unknown(client, question.deployment).await),
     }
 }
 
 /// A deployment that is not there.
-pub(crate) fn unknown(name: &str) -> Failure {
-    Failure::not_found(format!("deployment `{name}`")).hint("see `cairn get deployments`")
+pub(crate) async fn unknown(client: &Client, name: &str) -> Failure {
+    missing(client, "deployment", name).await
 }

@@ -10,6 +10,7 @@ mod failure;
 mod logs;
 mod look;
 mod moment;
+mod names;
 mod progress;
 mod serve;
 mod sources;

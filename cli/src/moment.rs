@@ -1,7 +1,7 @@
 //! Moments of the past, as people write them.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{Span, SpanRelativeTo, Timestamp, civil};
 
 /// Reads a moment for `--as-of`: a position of the log, a time as any command prints it, a date, or how long ago.
 /// What the server is told is a position or RFC 3339.
@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp, civil};
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     moment(text, Timestamp::now()).ok_or_else(|| {
         "a moment is a position such as 42, a time such as 2026-11-21T12:00:00Z or `2026-11-21 12:00:00` (UTC), \
-         a date, or how long ago, such as 10m or 2h"
+         a date, or how long ago, such as 10m, 2h, 3d or 1w"
             .to_owned()
     })
 }
@@ -29,7 +29,11 @@ fn moment(text: &str, now: Timestamp) -> Option<String> {
         return Some(TimeZone::UTC.to_timestamp(time).ok()?.to_string());
     }
     let ago = text.strip_suffix("ago").unwrap_or(text).trim();
-    let ago: SignedDuration = ago.parse().ok().filter(|ago: &SignedDuration| !ago.is_negative())?;
+    // Months and years are not all of one length: whoever means them writes the date.
+    let ago = ago.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    if ago.is_negative() {
+        return None;
+    }
     Some(now.checked_sub(ago).ok()?.to_string())
 }
 
@@ -49,10 +53,13 @@ mod tests {
             ("10m", "2026-11-21T11:50:00Z"),
             ("1h30m", "2026-11-21T10:30:00Z"),
             ("2h ago", "2026-11-21T10:00:00Z"),
+            ("10d", "2026-11-11T12:00:00Z"),
+            ("1w2d", "2026-11-12T12:00:00Z"),
+            ("3 days ago", "2026-11-18T12:00:00Z"),
         ] {
             assert_eq!(moment(text, now).as_deref(), Some(expected), "{text}");
         }
-        for text in ["", "yesterday", "-5m", "2026-13-01"] {
+        for text in ["", "yesterday", "-5m", "2026-13-01", "1mo", "2 years"] {
             assert_eq!(moment(text, now), None, "{text}");
         }
     }

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use tokio::time::timeout_at;
 
 use crate::answers::Deployment;
-use crate::client::Events;
+use crate::client::{Client, Events};
 use crate::commands::Session;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::look::{Look, Question, look};
 use crate::progress::report::Report;
+pub(crate) use crate::progress::report::waiting;
 use crate::progress::verdict::Verdict;
 use crate::terminal::duration;
 use crate::tree;
@@ -23,8 +24,6 @@ use crate::tree;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long events are gathered before the tree is looked at.
 const GATHER: Duration = Duration::from_millis(50);
-/// How long a server may be away before waiting for it ends.
-const AWAY_MAX: Duration = Duration::from_secs(30);
 
 const EVENTS: &str = "subscription($after: Position, $prefix: String) { \
      events(after: $after, filter: { namePrefix: $prefix }) { position } }";
@@ -50,6 +49,7 @@ impl fmt::Display for Goal {
 /// A deployment that is waited for.
 pub(crate) struct Progress<'a> {
     session: &'a Session,
+    client: Client,
     deployment: &'a str,
     rollout: Option<&'a str>,
     goal: Goal,
@@ -70,7 +70,9 @@ impl<'a> Progress<'a> {
         patience: Duration,
     ) -> Self {
         let (started, report) = (Instant::now(), Report::of(goal));
-        Self { session, deployment, rollout, goal, started, patience, report, told: None, drawn: 0 }
+        let client = session.client.patient();
+        let (told, drawn) = (None, 0);
+        Self { session, client, deployment, rollout, goal, started, patience, report, told, drawn }
     }
 
     /// Waits, and says what it waits for.
@@ -89,29 +91,21 @@ impl<'a> Progress<'a> {
 
     async fn follow(&mut self) -> Outcome {
         let deadline = self.started + self.patience;
-        let mut away: Option<Instant> = None;
         let mut events: Option<Events> = None;
+        let mut seen: Option<Look> = None;
         loop {
-            if events.is_none() {
-                events = self.subscribe().await.ok();
-            }
-            let last = match look(&self.session.client, self.question()).await {
-                Ok(last) => last,
-                Err(failure) if failure.exit == Exit::Unreachable => {
-                    let since = *away.get_or_insert_with(Instant::now);
-                    if since.elapsed() > AWAY_MAX || Instant::now() >= deadline {
-                        return Err(failure);
-                    }
-                    if since.elapsed() < GATHER {
-                        self.session.terminal.say("the server is away; trying again");
-                    }
-                    events = None;
-                    tokio::time::sleep(LOOK_EVERY).await;
-                    continue;
+            let looked = async {
+                if events.is_none() {
+                    events = self.subscribe().await?;
                 }
-                Err(failure) => return Err(failure),
+                look(&self.client, self.question()).await
             };
-            away = None;
+            // The first look is taken in any case.
+            let last = match (timeout_at(deadline.into(), looked).await, &seen) {
+                (Ok(last), _) => last?,
+                (Err(_), Some(seen)) => return Err(self.timed_out(seen)),
+                (Err(_), None) => look(&self.client, self.question()).await?,
+            };
             self.show(&last);
             match self.judge(&last.deployment)? {
                 Verdict::NotYet => {}
@@ -124,15 +118,17 @@ impl<'a> Progress<'a> {
             if Instant::now() >= deadline {
                 return Err(self.timed_out(&last));
             }
+            seen = Some(last);
             self.gather(&mut events, deadline).await;
         }
     }
 
-    async fn subscribe(&self) -> Outcome<Events> {
-        let head: Value = self.session.client.ask("{ serverInfo { head } }", json!({})).await?;
+    /// Follows what happens to the deployment. Without it, it is looked at now and then.
+    async fn subscribe(&self) -> Outcome<Option<Events>> {
+        let head: Value = self.client.ask("{ serverInfo { head } }", json!({})).await?;
         let after = head.pointer("/serverInfo/head").cloned().unwrap_or_default();
         let variables = json!({ "after": after, "prefix": self.deployment });
-        self.session.client.follow(EVENTS, variables).await
+        Ok(self.client.follow(EVENTS, variables).await.ok())
     }
 
     /// Waits for something to happen, then a moment for what comes with it.
@@ -207,9 +203,13 @@ impl<'a> Progress<'a> {
             let blocker = tree::blocker(node, *time).unwrap_or_else(|| node.resource.state());
             failure = failure.detail(format!("{}: {blocker}", node.resource.id));
         }
-        let running = is_running(deployment);
-        let goes_on = if running { "the rollout goes on; " } else { "" };
-        failure.hint(format!("{goes_on}wait again with: cairn wait {}", self.deployment))
+        let resume = tree::resume(deployment).map(|resume| format!("{resume}; then "));
+        let goes_on = if is_running(deployment) { "the rollout goes on; " } else { "" };
+        failure.hint(format!(
+            "{}{goes_on}wait again with: cairn wait {}",
+            resume.unwrap_or_default(),
+            self.deployment
+        ))
     }
 }
 

@@ -31,7 +31,10 @@ use crate::logs::LogAt;
 use stores::Stores;
 
 pub(crate) use stores::views;
-pub(crate) use world::{WorldAt, make as make_world, serve as serve_world};
+pub(crate) use trouble::DAMAGED;
+pub(crate) use world::{
+    WorldAt, listen as listen_for_world, make as make_world, serve as serve_world,
+};
 
 /// The one tenant of an embedded Cairn.
 pub(crate) const TENANT: &str = "default";

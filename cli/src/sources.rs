@@ -128,14 +128,9 @@ impl Sources {
 
     /// The input of `planPreview`.
     pub(crate) fn preview(&self, target: &Target) -> Value {
-        let allowed = &target.allowed;
-        let fields = [
-            ("environment", target.env.as_str().into()),
-            ("allowReplace", allowed.allow_replace.into()),
-            ("allowDelete", allowed.allow_delete.into()),
-            ("allowMassDelete", allowed.allow_mass_delete.into()),
-        ];
-        with(self.sent(), fields)
+        let mut input = with(self.sent(), [("environment", target.env.as_str().into())]);
+        target.allowed.put(&mut input);
+        input
     }
 
     /// The files, as they are sent.

@@ -11,6 +11,8 @@ use crate::terminal::{age, paint};
 
 /// The widest name in a tree.
 const NAME_WIDTH_MAX: usize = 64;
+/// The reason that the reconcilers give for taking no action.
+const PAUSED: &str = "it is paused";
 /// The deepest tree that is drawn.
 const DEPTH_MAX: usize = 32;
 
@@ -46,7 +48,22 @@ pub(crate) fn draw(look: &Look, colour: bool) -> String {
     format!("{}\n{rows}", heading(deployment, nodes))
 }
 
-fn heading(deployment: &Deployment, nodes: &[Node]) -> String {
+/// What to do about the resources of a deployment that are paused, and hold others up or are held up themselves.
+pub(crate) fn resume(deployment: &Deployment) -> Option<String> {
+    let nodes = deployment.tree.as_deref().unwrap_or_default();
+    let held = nodes.iter().filter(|node| is_held(node));
+    let commands: Vec<_> = held.map(|node| format!("cairn resume {}", node.resource.id)).collect();
+    (!commands.is_empty()).then(|| format!("take actions again with: {}", commands.join("; ")))
+}
+
+/// Whether a resource is not ready because it is paused.
+pub(crate) fn is_held(node: &Node) -> bool {
+    let own = node.blockers.first().filter(|blocker| blocker.on.is_none());
+    let paused = node.resource.phase == "paused";
+    !node.resource.ready && (paused || own.is_some_and(|blocker| blocker.reason == PAUSED))
+}
+
+pub(crate) fn heading(deployment: &Deployment, nodes: &[Node]) -> String {
     let ready = nodes.iter().filter(|node| node.resource.ready).count();
     let revision =
         deployment.revision.map(|revision| format!(" revision {revision}")).unwrap_or_default();
@@ -158,6 +175,18 @@ mod tests {
         }))
         .unwrap();
         Look { deployment, time: NOW }
+    }
+
+    #[test]
+    fn what_is_paused_is_to_be_resumed() {
+        let mut deployment = look().deployment;
+        assert_eq!(resume(&deployment), None);
+        let tree = deployment.tree.as_mut().unwrap();
+        for node in tree.iter_mut().filter(|node| !node.resource.ready) {
+            node.blockers.last_mut().unwrap().reason = "it is paused".into();
+        }
+        let expected = "take actions again with: cairn resume database/d";
+        assert_eq!(resume(&deployment).as_deref(), Some(expected));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use document::{Document, documents};
+pub(crate) use keys::suggest;
 pub use model::{
     Container, Content, File, MODEL_BYTES_MAX, Migrate, Model, Mount, OnDelete, Overrides,
     ResourceOverride, ResourceRequest, Workload, WorkloadOverride,

@@ -87,6 +87,9 @@ fn wrong_in_class(document: &Document<'_>, class: &class::Definition) -> Vec<Dia
     if let Err(invalid) = class.name() {
         errors.push(document.error("type", invalid.to_string()));
     }
+    for class::Mistake { path, message, hint } in class.mistakes() {
+        errors.push(Diagnostic { hint, ..document.error(&path, message) });
+    }
     for (name, param) in &class.params {
         if let Some(Err(why)) = param.default.as_ref().map(|default| param.check(default)) {
             errors.push(
@@ -119,6 +122,7 @@ fn wrong_in_class(document: &Document<'_>, class: &class::Definition) -> Vec<Dia
             }
         }
     }
+    errors.sort_by_key(|error| error.span.start);
     errors
 }
 
@@ -179,21 +183,43 @@ mod tests {
         );
         assert_eq!(
             errors("kind: class\ntype: pg\ntarget: databse\n"),
-            ["c.yaml:3:1: there is no kind `databse`"]
+            ["c.yaml:3:9: there is no kind `databse`"]
         );
         assert_eq!(
             errors("kind: class\ntype: pg\ntarget: database\nparms: {}\n"),
             ["c.yaml:4:1: unknown key `parms` (did you mean `params`?)"]
         );
-        let class = "kind: class\ntype: pg\ntarget: database\nparams:\n  size:\n    type: integer\n    default: big\n";
+        let class = "kind: class\ntype: key\ntarget: secret\nparams:\n  size:\n    type: integer\n    default: big\nspec: {length: '${params.size}'}\n";
         assert_eq!(errors(class), ["c.yaml:7:5: the default must be of type integer, not \"big\""]);
         let environment = "kind: environment\nname: dev\ndomain: not a host\nclusters:\n  a: {spec: {location: eu, version: '1.36', nodes_min: 1, nodes_max: 1}}\n";
         assert_eq!(errors(environment), ["c.yaml:3:1: `not a host` is not a host name"]);
         let environment = "kind: environment\nname: dev\ndomain: d.test\nclusters:\n  a:\n    spec: {location: eu, version: '1.36', nodes_min: x, nodes_max: 1}\n";
-        assert_eq!(errors(environment), ["c.yaml:6:43: invalid type: string \"x\", expected u32"]);
+        assert_eq!(errors(environment), ["c.yaml:6:54: must be a whole number, not \"x\""]);
         assert_eq!(
             errors("kind: environment\nname: dev\ndomain: d.test\n"),
             ["c.yaml:1:1: the key `clusters` is missing"]
+        );
+    }
+
+    #[test]
+    fn what_would_be_kept_silently_is_a_mistake() {
+        let class = "kind: class\ntype: pg\ntarget: secret\nparams:\n  size: {type: integer}\nspec:\n  lenght: 20\n  length: ${params.sise}\n";
+        assert_eq!(
+            errors(class),
+            [
+                "c.yaml:5:3: the param `size` has no effect (use it under `spec`, as ${params.size}, or take it out)",
+                "c.yaml:7:3: a secret has no `lenght` (did you mean `length`?)",
+                "c.yaml:8:3: there is no param `sise` (did you mean `size`?)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_number_in_the_place_of_text_is_to_be_quoted() {
+        let environment = "kind: environment\nname: dev\ndomain: d.test\nclusters:\n  a:\n    spec: {location: eu, version: 1.30, nodes_min: 1, nodes_max: 1}\n";
+        assert_eq!(
+            errors(environment),
+            ["c.yaml:6:35: must be text, not the number 1.30 (quote it: \"1.30\")"]
         );
     }
 

@@ -1,5 +1,7 @@
 //! A class: the platform team's definition of a resource type. Versioned.
 
+mod mistakes;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,6 +13,8 @@ use crate::kind::OutputDeclaration;
 use crate::kinds::KindName;
 use crate::name::{InvalidName, Name};
 use crate::time::Time;
+
+pub use mistakes::Mistake;
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "class";
@@ -180,6 +184,10 @@ impl Decider for Class {
                 if state.definition.as_ref() == Some(&definition) {
                     return Ok(Vec::new());
                 }
+                if let Some(Mistake { path, message, hint }) = definition.mistakes().pop() {
+                    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+                    return Err(Refused::Invalid(format!("{path}: {message}{hint}")));
+                }
                 Ok(vec![Event::Defined { version: state.version + 1, definition, at }])
             }
             Command::Withdraw { .. } if state.version == 0 => Err(Refused::NotFound),
@@ -246,8 +254,9 @@ mod tests {
 
     fn small(default: i64) -> Definition {
         serde_json::from_value(serde_json::json!({
-            "type": "postgres", "class": "small", "target": "database",
-            "params": {"storage_gib": {"type": "integer", "default": default, "min": 10, "max": 100}}
+            "type": "volume", "class": "small", "target": "volume",
+            "params": {"size_gib": {"type": "integer", "default": default, "min": 10, "max": 100}},
+            "spec": {"size_gib": "${params.size_gib}"}
         }))
         .unwrap()
     }
@@ -268,6 +277,15 @@ mod tests {
     fn a_default_outside_its_range_is_refused() {
         given::<Class>([])
             .when(Command::Define { definition: small(5), at: NOW })
+            .then_refused("INVALID_CLASS");
+    }
+
+    #[test]
+    fn what_the_target_does_not_have_is_refused() {
+        let mut definition = small(20);
+        definition.spec.insert("sise".into(), 1.into());
+        given::<Class>([])
+            .when(Command::Define { definition, at: NOW })
             .then_refused("INVALID_CLASS");
     }
 

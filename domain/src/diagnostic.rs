@@ -1,11 +1,15 @@
 //! What is wrong with a text, where, and what to do: said so that a person can act on it.
 
+mod plain;
+
 use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use plain::plain;
 
 /// The width that rendered diagnostics are cut to, in columns.
 const WIDTH: usize = 120;

@@ -1,9 +1,10 @@
 //! An environment: where applications run, and by which rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::decider::{Decider, Rejection};
 use crate::kinds::cluster;
@@ -101,6 +102,15 @@ pub struct Guardrails {
     pub deletions_max: Option<u32>,
 }
 
+/// What two environments say differently of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disagreement {
+    /// The cluster.
+    pub cluster: String,
+    /// The fields of its spec, and what each environment says of them: the other's word first.
+    pub fields: Vec<(String, String, String)>,
+}
+
 /// An environment and its versions so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -155,6 +165,25 @@ impl Rejection for Refused {
 }
 
 impl Definition {
+    /// The first cluster that another environment, too, makes when it needs it, and makes otherwise: whoever needed it
+    /// first would win.
+    #[must_use]
+    pub fn disagreement(&self, other: &Self) -> Option<Disagreement> {
+        self.clusters.iter().find_map(|(cluster, offer)| {
+            let theirs = &other.clusters.get(cluster)?.spec;
+            let (ours, theirs) = (fields(&offer.spec), fields(theirs));
+            let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+            let said = |fields: &serde_json::Map<String, Value>, name: &str| {
+                fields.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string)
+            };
+            let differing = names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name));
+            let fields: Vec<_> = differing
+                .map(|name| (name.clone(), said(&theirs, name), said(&ours, name)))
+                .collect();
+            (!fields.is_empty()).then(|| Disagreement { cluster: cluster.clone(), fields })
+        })
+    }
+
     /// What is wrong with it.
     ///
     /// # Errors
@@ -183,6 +212,13 @@ impl Definition {
             }
         }
         Ok(())
+    }
+}
+
+fn fields(spec: &cluster::Spec) -> serde_json::Map<String, Value> {
+    match serde_json::to_value(spec) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => serde_json::Map::new(),
     }
 }
 
@@ -241,6 +277,17 @@ mod tests {
             .when(define("b.test"))
             .then([defined(2, "b.test")]);
         given::<Environment>([defined(1, "a.test")]).when(define("a.test")).then_nothing();
+    }
+
+    #[test]
+    fn one_cluster_is_the_same_in_every_environment() {
+        let here = dev("a.test");
+        let mut there = dev("b.test");
+        assert_eq!(here.disagreement(&there), None);
+        there.clusters.get_mut("dev-a").unwrap().spec.nodes_max = 9;
+        let fields = vec![("nodes_max".to_owned(), "9".to_owned(), "3".to_owned())];
+        let expected = Disagreement { cluster: "dev-a".into(), fields };
+        assert_eq!(here.disagreement(&there), Some(expected));
     }
 
     #[test]

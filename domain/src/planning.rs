@@ -37,8 +37,10 @@ use crate::{class, deployment};
 pub use class_match::required_classes;
 pub use compare::{Deletion, compare, delete};
 pub use pins::{Current, pins_moved};
+pub(crate) use refusal::suggest;
 pub use refusal::{Refusal, RefusalCode, nearest};
 pub use render::render;
+pub(crate) use template::fill;
 
 /// The most resources that one application may become in one environment: what the plan's goal of one second is for.
 pub const RESOURCES_MAX: usize = 3_000;

@@ -195,6 +195,19 @@ impl Views {
         Ok(time.map(Time::from_micros))
     }
 
+    /// The first commit that the views know of: its position and its time; none while there is none.
+    ///
+    /// # Errors
+    /// [`QueryError::Store`] when the views cannot be read.
+    pub async fn beginning(&self) -> Result<Option<(Position, Time)>, QueryError> {
+        let mut sql = Sql::new();
+        sql.push("SELECT a.position, a.time FROM activity a ORDER BY a.position LIMIT 1");
+        let Some(mut cells) = self.select(sql.done()).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        Ok(Some((position(cells.int()?), Time::from_micros(cells.int()?))))
+    }
+
     /// The streams that commits after `from` and up to `to` are about, each once.
     pub(crate) async fn streams_between(
         &self,

@@ -133,7 +133,7 @@ impl Mutation {
         #[graphql(desc = "The definition.")] input: EnvironmentDefineInput,
     ) -> Paid<EnvironmentPayload> {
         once!(ctx, "environmentDefine", input, |work| {
-            changes::define_environment(&mut work, input.definition.0)
+            changes::define_environment(&mut work, input)
         })
     }
 

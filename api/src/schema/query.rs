@@ -96,7 +96,7 @@ impl Query {
         let filter = filter.unwrap_or_default();
         shown(
             settled(ctx, at_least, async {
-                let as_of = as_of.map(Moment::past).transpose()?;
+                let as_of = Moment::past(as_of, plane(ctx)).await?;
                 let filter = filter.into_filter(Filter::of(plane(ctx).tenant.clone(), &[]))?;
                 let page = list(ctx, filter, sort, Paging::of(first, after)?, as_of).await?;
                 Connection::of(page, |row| Resource::of(row, as_of)).map(Some)
@@ -159,7 +159,7 @@ impl Query {
     ) -> Shown<Connection<Deployment>> {
         shown(
             settled(ctx, at_least, async {
-                let past = as_of.map(Moment::past).transpose()?;
+                let past = Moment::past(as_of, plane(ctx)).await?;
                 let page = of_kind(ctx, deployment::KIND, Paging::of(first, after)?, as_of).await?;
                 Connection::of(page, |row| Deployment::of(row, past)).map(Some)
             })
@@ -346,8 +346,11 @@ async fn settled<T>(
 }
 
 async fn time(ctx: &Context<'_>, as_of: Option<Moment>) -> Result<Option<Timestamp>, Fault> {
-    let Some(moment) = as_of else { return Ok(Some(Timestamp(WallClock.now()))) };
-    Ok(plane(ctx).views.time_as_of(moment.past()?).await?.map(Timestamp))
+    let plane = plane(ctx);
+    match Moment::past(as_of, plane).await? {
+        Some(moment) => Ok(plane.views.time_as_of(moment).await?.map(Timestamp)),
+        None => Ok(Some(Timestamp(WallClock.now()))),
+    }
 }
 
 async fn server_info(ctx: &Context<'_>) -> Result<ServerInfo, Fault> {
@@ -370,7 +373,7 @@ async fn of_kind(
     as_of: Option<Moment>,
 ) -> Result<Page<Row>, Fault> {
     let filter = Filter::of(plane(ctx).tenant.clone(), &[kind]);
-    list(ctx, filter, Sort::Name, paging, as_of.map(Moment::past).transpose()?).await
+    list(ctx, filter, Sort::Name, paging, Moment::past(as_of, plane(ctx)).await?).await
 }
 
 async fn list(

@@ -133,7 +133,7 @@ async fn the_past_stays_as_it_was() {
     let future = server
         .ask("{ application(name: \"shop\", asOf: \"999999\") { revision } }", json!({}))
         .await;
-    assert_eq!(future["errors"][0]["extensions"]["code"], "NOT_YET_VISIBLE");
+    assert_eq!(future["errors"][0]["extensions"]["code"], "BAD_INPUT");
     assert!(future["errors"][0]["extensions"]["traceId"].is_string());
     let wrong = server
         .ask("{ application(name: \"shop\", asOf: \"yesterday\") { revision } }", json!({}))
@@ -214,4 +214,48 @@ async fn what_others_need_is_not_deleted_under_them() {
     assert_eq!(message, "database/dev_shop_db needs cluster/dev-a");
     let deleted = delete("d", "database/dev_shop_db").await;
     assert_eq!(deleted["userErrors"], json!([]), "{deleted}");
+}
+
+#[tokio::test]
+async fn a_cluster_is_not_defined_otherwise_by_another_environment() {
+    let server = Server::start().await;
+    let environment = |name: &str, nodes: u32| {
+        json!({ "name": name, "domain": format!("{name}.test"), "clusters": {
+            "shared": { "spec": { "location": "eu", "version": "1.36", "nodes_min": 1, "nodes_max": nodes } } } })
+    };
+    let define = async |key: &str, definition: Value, alongside: Vec<Value>| {
+        let input =
+            json!({ "idempotencyKey": key, "definition": definition, "alongside": alongside });
+        server.change("environmentDefine", "EnvironmentDefineInput", input, "version").await
+    };
+    assert_eq!(define("1", environment("one", 3), vec![]).await["version"], 1);
+    let other = define("2", environment("two", 5), vec![]).await;
+    let error = &other["userErrors"][0];
+    assert_eq!(error["code"], "CLUSTER_DEFINED_OTHERWISE", "{other}");
+    assert_eq!(
+        error["message"],
+        "cluster `shared` is defined otherwise by environment `one`: nodes_max is 3 there and 5 here"
+    );
+    assert_eq!(define("3", environment("two", 3), vec![]).await["version"], 1);
+    // Together they may change it.
+    let both = [environment("one", 5), environment("two", 5)];
+    assert_eq!(define("4", both[0].clone(), both.to_vec()).await["version"], 2);
+    assert_eq!(define("5", both[1].clone(), both.to_vec()).await["version"], 2);
+}
+
+#[tokio::test]
+async fn a_moment_outside_the_log_is_refused_with_its_bounds() {
+    let server = Server::start().await;
+    for (moment, expected) in [
+        ("2001-01-01T00:00:00Z", "the log begins at "),
+        ("0", "(position 1), after position 0"),
+        ("999999", "the log ends at position "),
+    ] {
+        let query = "query($at: Moment) { environments(first: 1, asOf: $at) { nodes { name } } }";
+        let body = json!({ "query": query, "variables": { "at": moment } });
+        let answer: Value = server.request(&body).send().await.unwrap().json().await.unwrap();
+        let error = &answer["errors"][0];
+        assert_eq!(error["extensions"]["code"], "BAD_INPUT", "{answer}");
+        assert!(error["message"].as_str().unwrap().contains(expected), "{answer}");
+    }
 }

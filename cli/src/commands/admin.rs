@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use archive::{ArchiveError, Finding, Place};
-use journal::Journal;
+use journal::{Journal, JournalError};
 
 use crate::args::{Admin, LogOf, Rebuild, Token};
 use crate::failure::{Exit, Failure, Outcome};
@@ -61,7 +61,12 @@ async fn rebuild_views(
     let started = Instant::now();
     let views = serve::views(at, data).await?;
     views.rebuild(journal).await.map_err(|error| {
-        serve::caused(Failure::new(Exit::Negative, "the views cannot be rebuilt"), &error)
+        let error: &(dyn std::error::Error + 'static) = &error;
+        let broken = std::iter::successors(Some(error), |error| error.source())
+            .any(|cause| matches!(cause.downcast_ref(), Some(JournalError::Damaged { .. })));
+        let exit = if broken { Exit::Damaged } else { Exit::Unreachable };
+        let hint = if broken { serve::DAMAGED } else { "mend the cause, then try again" };
+        serve::caused(Failure::new(exit, "the views cannot be rebuilt"), error).hint(hint)
     })?;
     terminal.print(&format!(
         "the views are rebuilt from the log, up to position {}, in {:.1}s",
@@ -95,8 +100,12 @@ pub(super) fn explain(error: &ArchiveError) -> Failure {
 
 fn exit(error: &ArchiveError) -> Exit {
     match error {
-        ArchiveError::Damaged { .. } | ArchiveError::Journal(_) => Exit::Negative,
-        ArchiveError::Unavailable(_) | ArchiveError::Ended { .. } => Exit::Unreachable,
+        ArchiveError::Damaged { .. } | ArchiveError::Journal(JournalError::Damaged { .. }) => {
+            Exit::Damaged
+        }
+        ArchiveError::Journal(_) | ArchiveError::Unavailable(_) | ArchiveError::Ended { .. } => {
+            Exit::Unreachable
+        }
         ArchiveError::Foreign { .. }
         | ArchiveError::Append { .. }
         | ArchiveError::Occupied { .. } => Exit::Refused,
@@ -111,9 +120,8 @@ fn hint(error: &ArchiveError) -> &'static str {
             "stop using both, and find out which was changed: the anchors are the archive's witness"
         }
         ArchiveError::Damaged { place: Place::InLog(..) | Place::Log, .. }
-        | ArchiveError::Journal(_) => {
-            "stop using this log, and restore it with `cairn admin restore`"
-        }
+        | ArchiveError::Journal(JournalError::Damaged { .. }) => serve::DAMAGED,
+        ArchiveError::Journal(_) => "check the log's disk or servers, then try again",
         ArchiveError::Damaged { place: Place::Bundle | Place::InBundle(_), .. } => {
             "do not trust the bundle; ask for another"
         }

@@ -50,6 +50,9 @@ struct Counts {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Started {
     pub(super) deployment_name: Option<String>,
+    /// Of the application: what runs afterwards.
+    #[serde(default)]
+    pub(super) revision: Option<u64>,
     pub(super) rollout: Option<String>,
     pub(super) plan_id: Option<String>,
     pub(super) unchanged: bool,
@@ -103,7 +106,8 @@ async fn plan_inner(
     }
     let text = |pointer| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let counts = payload.pointer("/plan/counts").cloned().unwrap_or_default();
-    let counts: Counts = serde_json::from_value(counts).map_err(|error| unreadable(&error))?;
+    let counts: Counts =
+        serde_json::from_value(counts).map_err(|error| Failure::unreadable(&error))?;
     if args.output == Output::Json {
         terminal.print(&payload.to_string());
         return Ok(!counts.is_nothing());
@@ -158,7 +162,7 @@ pub(super) async fn apply(
         input(&args.target, &application, revision),
     )
     .await?;
-    let started = Started::deserialize(&payload).map_err(|error| unreadable(&error))?;
+    let started = Started::deserialize(&payload).map_err(|error| Failure::unreadable(&error))?;
     let environment = &args.target.env;
     let what = format!("{application} revision {revision} in {environment}");
     if started.plan_id.is_none() && !started.user_errors.is_empty() {
@@ -205,10 +209,6 @@ const fn shown(output: Output) -> &'static str {
         Output::Table => SHORT,
         Output::Json => WHOLE,
     }
-}
-
-fn unreadable(error: &serde_json::Error) -> Failure {
-    Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
 }
 
 /// Says what was started, and waits for it unless told otherwise.
@@ -262,7 +262,8 @@ fn read(target: &Target, terminal: &Terminal) -> Outcome<(Sources, String)> {
 async fn record(sources: &Sources, session: &Session) -> Outcome<(String, u64)> {
     let data: Value = session.client.ask(APPLY, json!({ "input": sources.input(&key()) })).await?;
     let payload = data.get("applicationApply").cloned().unwrap_or_default();
-    let recorded: Revision = serde_json::from_value(payload).map_err(|error| unreadable(&error))?;
+    let recorded: Revision =
+        serde_json::from_value(payload).map_err(|error| Failure::unreadable(&error))?;
     match (recorded.name, recorded.revision) {
         (Some(name), Some(revision)) if recorded.user_errors.is_empty() => Ok((name, revision)),
         _ => Err(Failure::refused("the application was refused", &recorded.user_errors)),
@@ -270,9 +271,9 @@ async fn record(sources: &Sources, session: &Session) -> Outcome<(String, u64)> 
 }
 
 fn input(target: &Target, application: &str, revision: u64) -> Value {
-    json!({
+    let mut input = json!({
         "idempotencyKey": key(), "application": application, "environment": target.env, "revision": revision,
-        "allowReplace": target.allowed.allow_replace, "allowDelete": target.allowed.allow_delete,
-        "allowMassDelete": target.allowed.allow_mass_delete,
-    })
+    });
+    target.allowed.put(&mut input);
+    input
 }

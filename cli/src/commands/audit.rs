@@ -23,6 +23,12 @@ pub(super) async fn run(args: Audit, terminal: &Terminal) -> Outcome {
 }
 
 async fn export(args: Export, terminal: &Terminal) -> Outcome {
+    if let Some(to) = args.to.filter(|to| *to < args.from) {
+        let what = format!("--from {} is after --to {to}", args.from);
+        return Err(
+            Failure::new(Exit::Invalid, what).hint("write the first position, then the last")
+        );
+    }
     let request = Request {
         from: Position::new(args.from),
         to: args.to.map(Position::new),

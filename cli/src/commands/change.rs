@@ -9,7 +9,7 @@ use crate::args::{Approve, Delete, OneResource, Rollback, Sim};
 use crate::failure::{Exit, Failure, Outcome, UserError};
 use crate::progress::Goal;
 
-const STARTED: &str = "{ deploymentName rollout planId unchanged plan { text counts { create change replace delete } } \
+const STARTED: &str = "{ deploymentName revision rollout planId unchanged plan { text counts { create change replace delete } } \
      userErrors { code path message hint } }";
 
 /// Goes back to an earlier revision.
@@ -17,13 +17,12 @@ pub(super) async fn rollback(args: &Rollback, session: &Session) -> Outcome {
     let query = format!(
         "mutation($input: DeploymentRollbackInput!) {{ deploymentRollback(input: $input) {STARTED} }}"
     );
-    let input = json!({
-        "idempotencyKey": key(), "deployment": args.deployment, "revision": args.to,
-        "allowReplace": args.allowed.allow_replace, "allowDelete": args.allowed.allow_delete,
-        "allowMassDelete": args.allowed.allow_mass_delete,
-    });
+    let mut input =
+        json!({ "idempotencyKey": key(), "deployment": args.deployment, "revision": args.to });
+    args.allowed.put(&mut input);
     let started = start(session, &query, "deploymentRollback", input).await?;
-    let what = format!("rollback of {}", args.deployment);
+    let to = started.revision.map(|revision| format!(" to revision {revision}"));
+    let what = format!("rollback of {}{}", args.deployment, to.unwrap_or_default());
     finish(session, started, &what, args.patience, args.detach, Goal::Ready).await
 }
 
@@ -31,7 +30,8 @@ pub(super) async fn rollback(args: &Rollback, session: &Session) -> Outcome {
 pub(super) async fn delete(args: &Delete, session: &Session) -> Outcome {
     if args.what.contains('/') {
         let input = json!({ "idempotencyKey": key(), "id": args.what });
-        return change(session, "resourceDelete", "ResourceInput", input, "is being deleted").await;
+        let done = Done { now: "is being deleted", already: "is being deleted already, or gone" };
+        return change(session, "resourceDelete", "ResourceInput", input, done).await;
     }
     let query = format!(
         "mutation($input: DeploymentDeleteInput!) {{ deploymentDelete(input: $input) {STARTED} }}"
@@ -62,16 +62,29 @@ pub(super) async fn approve(args: &Approve, session: &Session) -> Outcome {
     finish(session, started, &what, args.patience, args.detach, goal).await
 }
 
+/// How it is told of a resource that something is so: now, or as before.
+#[derive(Clone, Copy)]
+struct Done {
+    now: &'static str,
+    already: &'static str,
+}
+
 /// What is wanted of one resource, and how it is told that it is so.
 pub(super) struct Intent {
     mutation: &'static str,
-    done: &'static str,
+    done: Done,
 }
 
-pub(super) const PAUSE: Intent = Intent { mutation: "resourcePause", done: "is paused" };
-pub(super) const RESUME: Intent = Intent { mutation: "resourceResume", done: "goes on" };
-pub(super) const ACCEPT_DRIFT: Intent =
-    Intent { mutation: "resourceAcceptDrift", done: "stays as it was found" };
+pub(super) const PAUSE: Intent = Intent {
+    mutation: "resourcePause",
+    done: Done { now: "is paused", already: "is paused already" },
+};
+pub(super) const RESUME: Intent =
+    Intent { mutation: "resourceResume", done: Done { now: "goes on", already: "is not paused" } };
+pub(super) const ACCEPT_DRIFT: Intent = Intent {
+    mutation: "resourceAcceptDrift",
+    done: Done { now: "stays as it was found", already: "is as it is wanted" },
+};
 
 impl Intent {
     /// Says so to the server.
@@ -83,7 +96,10 @@ impl Intent {
 
 /// Protects a resource, or no longer.
 pub(super) async fn protect(args: &OneResource, on: bool, session: &Session) -> Outcome {
-    let done = if on { "is protected" } else { "is no longer protected" };
+    let done = match on {
+        true => Done { now: "is protected", already: "is protected already" },
+        false => Done { now: "is no longer protected", already: "is not protected" },
+    };
     let input = json!({ "idempotencyKey": key(), "id": args.id, "on": on });
     change(session, "resourceProtect", "ResourceProtectInput", input, done).await
 }
@@ -100,15 +116,14 @@ pub(super) async fn simulate(args: &Sim, session: &Session) -> Outcome {
         }
     };
     let input = json!({ "idempotencyKey": key(), "id": id, "fault": fault, "message": message });
+    let done = Done { now: done, already: done };
     change(session, "simulatorFault", "SimulatorFaultInput", input, done).await
 }
 
 async fn start(session: &Session, query: &str, mutation: &str, input: Value) -> Outcome<Started> {
     let mut data: Value = session.client.ask(query, json!({ "input": input })).await?;
     let payload = data.get_mut(mutation).map(Value::take).unwrap_or_default();
-    serde_json::from_value(payload).map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
-    })
+    serde_json::from_value(payload).map_err(|error| Failure::unreadable(&error))
 }
 
 async fn change(
@@ -116,7 +131,7 @@ async fn change(
     mutation: &str,
     input_type: &str,
     input: Value,
-    done: &str,
+    done: Done,
 ) -> Outcome {
     let query = format!(
         "mutation($input: {input_type}!) {{ {mutation}(input: $input) {{ resourceId unchanged \
@@ -126,7 +141,7 @@ async fn change(
     let payload = refuse(&data, mutation, "that was refused")?;
     let id = payload.get("resourceId").and_then(Value::as_str).unwrap_or_default();
     let unchanged = payload.get("unchanged").and_then(Value::as_bool).unwrap_or_default();
-    session.terminal.print(&format!("{id} {done}{}", if unchanged { " already" } else { "" }));
+    session.terminal.print(&format!("{id} {}", if unchanged { done.already } else { done.now }));
     Ok(Exit::Done)
 }
 
@@ -138,9 +153,8 @@ pub(super) fn refuse<'a>(data: &'a Value, mutation: &str, what: &str) -> Outcome
         user_errors: Vec<UserError>,
     }
     let payload = data.get(mutation).unwrap_or(&Value::Null);
-    let errors: Errors = Deserialize::deserialize(payload).map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
-    })?;
+    let errors: Errors =
+        Deserialize::deserialize(payload).map_err(|error| Failure::unreadable(&error))?;
     if errors.user_errors.is_empty() {
         Ok(payload)
     } else {

@@ -56,6 +56,12 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         shown = show(&context, terminal) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
+    if args.once && matches!(shown, Ok(Exit::Done)) {
+        terminal.say(
+            "\nThat was a plan, a deployment, a change of one image, where an object comes from, and two looks back.\n\
+             Next, with a server of your own:\n  cairn up\n  cairn apply samples/shop/app.yaml -e dev",
+        );
+    }
     if !args.once && matches!(shown, Ok(Exit::Done)) {
         terminal.say(&format!(
             "\nThe server is still running at {}. In another terminal:",
@@ -113,7 +119,7 @@ impl Stage<'_> {
         let cli = Cli::try_parse_from(std::iter::once("cairn").chain(words.iter().copied()))
             .map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
         let session = || Session::to(self.context.clone(), self.terminal);
-        let exit = Box::pin(dispatch(cli.command, self.terminal, session)).await?;
+        let exit = Box::pin(dispatch(cli.command, self.terminal, None, session)).await?;
         if exit == Exit::Done { Ok(()) } else { Err(Failure::silent(exit)) }
     }
 

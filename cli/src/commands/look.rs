@@ -34,7 +34,7 @@ pub(super) async fn why(args: &Why, session: &Session) -> Outcome {
         return Ok(Exit::Done);
     }
     let why: Explained =
-        serde_json::from_value(json.clone()).map_err(|error| unreadable(&error))?;
+        serde_json::from_value(json.clone()).map_err(|error| Failure::unreadable(&error))?;
     let uid = why.uid.map(|uid| format!(" (uid {uid})")).unwrap_or_default();
     session.terminal.print(&format!("{}{uid} is {}", why.subject, why.phase));
     session.terminal.print("\nbecause");
@@ -90,7 +90,7 @@ pub(super) async fn history(args: &History, session: &Session) -> Outcome {
         return Ok(Exit::Done);
     }
     let versions: Vec<Version> =
-        serde_json::from_value(nodes.clone()).map_err(|error| unreadable(&error))?;
+        serde_json::from_value(nodes.clone()).map_err(|error| Failure::unreadable(&error))?;
     let rows: Vec<_> = versions
         .iter()
         .map(|version| {
@@ -120,8 +120,4 @@ fn unknown(id: &str) -> Failure {
                 "name it by kind/name, such as deployment/{id}, by its uid, or by the provider's name for it"
             ),
         })
-}
-
-fn unreadable(error: &serde_json::Error) -> Failure {
-    Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
 }

@@ -24,9 +24,13 @@ pub(super) async fn class(
         return Err(Failure::new(Exit::Invalid, format!("{file} defines an environment"))
             .hint("use `cairn env apply`"));
     }
+    if catalogue.classes.is_empty() {
+        return Err(holds_none(file, "class", "catalogue/classes/postgres.yaml"));
+    }
     let session = session()?;
     for definition in &catalogue.classes {
-        define(&session, "classDefine", "ClassDefineInput", "class", definition).await?;
+        let input = json!({ "idempotencyKey": key(), "definition": said(definition)? });
+        define(&session, "classDefine", "ClassDefineInput", "class", input).await?;
     }
     Ok(Exit::Done)
 }
@@ -39,15 +43,35 @@ pub(super) async fn environment(
 ) -> Outcome {
     let Rule::Apply { file } = args;
     let catalogue = read(file, terminal)?;
+    if catalogue.environments.is_empty() {
+        let none = holds_none(file, "environment", "catalogue/environments/prod.yaml");
+        let classes = !catalogue.classes.is_empty();
+        return Err(if classes { none.hint("use `cairn class apply`") } else { none });
+    }
     let session = session()?;
     for definition in &catalogue.classes {
-        define(&session, "classDefine", "ClassDefineInput", "class", definition).await?;
+        let input = json!({ "idempotencyKey": key(), "definition": said(definition)? });
+        define(&session, "classDefine", "ClassDefineInput", "class", input).await?;
     }
-    for definition in &catalogue.environments {
-        define(&session, "environmentDefine", "EnvironmentDefineInput", "environment", definition)
+    // A cluster that several of them use is changed in all of them at once.
+    let all: Vec<Value> = catalogue.environments.iter().map(said).collect::<Outcome<_>>()?;
+    for definition in &all {
+        let input = json!({ "idempotencyKey": key(), "definition": definition, "alongside": all });
+        define(&session, "environmentDefine", "EnvironmentDefineInput", "environment", input)
             .await?;
     }
     Ok(Exit::Done)
+}
+
+fn holds_none(file: &str, what: &str, sample: &str) -> Failure {
+    Failure::new(Exit::Invalid, format!("{file} defines no {what}"))
+        .hint(format!("a definition begins with `kind: {what}`; {sample} is one to copy"))
+}
+
+fn said(definition: &impl Serialize) -> Outcome<Value> {
+    serde_json::to_value(definition).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("the definition cannot be sent: {error}"))
+    })
 }
 
 fn read(path: &str, terminal: &Terminal) -> Outcome<Catalogue> {
@@ -77,16 +101,12 @@ async fn define(
     mutation: &str,
     input_type: &str,
     what: &str,
-    definition: &impl Serialize,
+    input: Value,
 ) -> Outcome<()> {
-    let definition = serde_json::to_value(definition).map_err(|error| {
-        Failure::new(Exit::Invalid, format!("the definition cannot be sent: {error}"))
-    })?;
     let query = format!(
         "mutation($input: {input_type}!) {{ {mutation}(input: $input) {{ name version unchanged \
          userErrors {{ code path message hint }} }} }}"
     );
-    let input = json!({ "idempotencyKey": key(), "definition": definition });
     let data: Value = session.client.ask(&query, json!({ "input": input })).await?;
     let payload = refuse(&data, mutation, &format!("the {what} was refused"))?;
     let name = payload.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -63,11 +63,13 @@ pub(super) async fn world(args: SimServe, terminal: &Terminal) -> Outcome {
     serve::make_folder(&data)?;
     up::log(terminal);
     let stop = up::stopped()?;
+    let listener = serve::listen_for_world(args.listen).await?;
     let world = serve::make_world(&data, args.nature)?;
+    let address = listener.local_addr().unwrap_or(args.listen);
     terminal.print(&format!(
-        "The simulated world is at http://{}, {}x as fast as ours",
-        args.listen, args.nature.speed
+        "The simulated world is at http://{address}, {}x as fast as ours",
+        args.nature.speed
     ));
-    serve::serve_world(world, args.listen, stop).await?;
+    serve::serve_world(world, listener, stop).await?;
     Ok(Exit::Done)
 }

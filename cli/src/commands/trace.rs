@@ -1,13 +1,15 @@
 //! `cairn trace` and `cairn wait`: how a deployment is doing.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Session;
-use crate::answers::RESOURCE;
+use crate::answers::{Node, RESOURCE};
 use crate::args::{Output, Trace, Wait};
 use crate::failure::{Exit, Outcome};
-use crate::look::{Question, look, unknown};
-use crate::progress::{Goal, Progress};
+use crate::look::{Look, Question, look, unknown};
+use crate::progress::{Goal, Progress, waiting};
 use crate::tree;
 
 /// How often a watched deployment is looked at.
@@ -23,6 +25,9 @@ pub(super) async fn run(args: &Trace, session: &Session) -> Outcome {
             let question = Question { deployment, as_of, rollout: None };
             let last = look(&session.client, question).await?;
             session.terminal.print(&tree::draw(&last, session.terminal.colour_data));
+            if let Some(resume) = tree::resume(&last.deployment).filter(|_| as_of.is_none()) {
+                session.terminal.say(&resume);
+            }
             Ok(Exit::Done)
         }
     }
@@ -41,13 +46,13 @@ async fn json_tree(args: &Trace, session: &Session) -> Outcome {
             session.terminal.print(&deployment.to_string());
             Ok(Exit::Done)
         }
-        None => Err(unknown(&args.deployment)),
+        None => Err(unknown(&session.client, &args.deployment).await),
     }
 }
 
 async fn watch(args: &Trace, session: &Session) -> Outcome {
     let mut drawn = 0;
-    let mut printed = String::new();
+    let mut printed = Printed::default();
     let question = Question { deployment: &args.deployment, ..Question::default() };
     loop {
         let last = look(&session.client, question).await?;
@@ -55,9 +60,10 @@ async fn watch(args: &Trace, session: &Session) -> Outcome {
         if session.terminal.live {
             session.terminal.redraw(drawn, &text);
             drawn = text.lines().count();
-        } else if text != printed {
-            session.terminal.print(&text);
-            printed = text;
+        } else {
+            let lines = printed.news(&last);
+            let text = if printed.is_first() { vec![text] } else { lines };
+            text.iter().for_each(|line| session.terminal.print(line));
         }
         if last.deployment.phase == "deleted" {
             return Ok(Exit::Done);
@@ -66,6 +72,46 @@ async fn watch(args: &Trace, session: &Session) -> Outcome {
             () = tokio::time::sleep(WATCH_EVERY) => {}
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
         }
+    }
+}
+
+/// What was printed of a deployment that is watched: what changes is said in a line.
+#[derive(Default)]
+struct Printed {
+    heading: String,
+    states: BTreeMap<String, String>,
+    looks: u64,
+}
+
+impl Printed {
+    const fn is_first(&self) -> bool {
+        self.looks == 1
+    }
+
+    /// A line for everything that changed since the last look. Ages do.
+    fn news(&mut self, last: &Look) -> Vec<String> {
+        self.looks += 1;
+        let nodes = last.deployment.tree.as_deref().unwrap_or_default();
+        let state = |node: &Node| match waiting(node) {
+            why if why.is_empty() => node.resource.state(),
+            why => format!("{}  ({why})", node.resource.state()),
+        };
+        let states: BTreeMap<_, _> =
+            nodes.iter().map(|node| (node.resource.id.clone(), state(node))).collect();
+        let mut lines = Vec::new();
+        let heading = tree::heading(&last.deployment, nodes);
+        for (id, state) in &states {
+            if self.states.get(id) != Some(state) {
+                lines.push(format!("{id}  {state}"));
+            }
+        }
+        let went = self.states.keys().filter(|id| !states.contains_key(*id));
+        lines.extend(went.map(|id| format!("{id}  gone")));
+        if heading != self.heading {
+            lines.push(heading.clone());
+        }
+        (self.heading, self.states) = (heading, states);
+        lines
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
     let settings = settings(args.stores, Role::ALL.into(), WorldAt::Here(args.nature))?;
     log(terminal);
     let stop = stopped()?;
+    let before = Config::load()?.current;
     let (server, context) = open(&settings, context_name).await?;
     let url = format!("http://{}", server.address);
     terminal.print(&format!("Cairn is up at {url}"));
@@ -29,6 +30,12 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
         "  context  {context}, with a token in {}",
         crate::config::path()?.display()
     ));
+    if let Some(before) = before.filter(|before| *before != context) {
+        terminal.say(&format!(
+            "\nCommands went to the context `{before}` until now, and go to `{context}` from now on.\n\
+             Go back with: cairn context use {before}"
+        ));
+    }
     terminal.say("\nIn another terminal:");
     terminal.say("  cairn apply samples/shop/app.yaml -e dev");
     terminal.say("  cairn trace dev_shop");

@@ -6,6 +6,7 @@ use super::Goal;
 use crate::answers::Node;
 use crate::look::Look;
 use crate::terminal::age;
+use crate::tree::is_held;
 
 /// How a resource is that needs nothing more.
 const READY: &str = "ready";
@@ -57,6 +58,9 @@ impl Report {
             }
             let since = node.blockers.last().map(|blocker| age(blocker.since, last.time));
             let suffix = match since {
+                Some(since) if is_held(node) => {
+                    format!("  ({why}, {since}): cairn resume {}", node.resource.id)
+                }
                 Some(since) if !why.is_empty() => format!("  ({why}, {since})"),
                 _ => String::new(),
             };
@@ -85,7 +89,7 @@ impl Report {
 }
 
 /// What a resource waits for, without the time.
-fn waiting(node: &Node) -> String {
+pub(crate) fn waiting(node: &Node) -> String {
     if node.resource.ready {
         return String::new();
     }

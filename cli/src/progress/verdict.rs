@@ -6,6 +6,7 @@ use super::{Goal, Progress, is_running};
 use crate::answers::{Deployment, Rollout};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::terminal::duration;
+use crate::tree;
 
 /// How long a rollback that has to come may take to begin.
 const BEGINS_WITHIN: Duration = Duration::from_secs(10);
@@ -63,9 +64,10 @@ impl Progress<'_> {
     fn failed(&self, ours: &Rollout, last: &Deployment) -> Outcome<Verdict> {
         let reason = ours.reason.clone().unwrap_or_default();
         let what = format!("{} {} failed", ours.purpose, ours.number);
+        let see = format!("see the graph with: cairn trace {}", self.deployment);
         let failure = Failure::new(Exit::Negative, what.clone())
             .detail(reason.clone())
-            .hint(format!("see the graph with: cairn trace {}", self.deployment));
+            .hint(tree::resume(last).unwrap_or(see));
         let back = |revision: u64| {
             Ok(Verdict::TakenBack(format!("{what}: {reason}; going back to revision {revision}")))
         };

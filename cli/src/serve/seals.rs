@@ -31,8 +31,8 @@ pub(super) async fn check(
     match tokio::time::timeout(START_MAX, &mut checking).await {
         Ok(Ok(Ok(_))) => Ok(None),
         Ok(Ok(Err(error))) => {
-            let (what, hint) = judge(&error);
-            let failure = Failure::new(Exit::Unreachable, format!("cannot start: {what}"));
+            let Judged { exit, what, hint } = judge(&error);
+            let failure = Failure::new(exit, format!("cannot start: {what}"));
             Err(caused(failure, &error).hint(hint))
         }
         Ok(Err(error)) => Err(Failure::new(Exit::Unreachable, format!("cannot start: {error}"))),
@@ -52,14 +52,20 @@ pub(super) async fn check_end(journal: &Arc<dyn Journal>, views: &Views) -> Outc
     let what = format!(
         "cannot start: the log has lost its end: it ends at position {head}, and the views show position {shown}"
     );
-    Err(Failure::new(Exit::Unreachable, what).hint(LOST_END))
+    Err(Failure::new(Exit::Damaged, what).hint(LOST_END))
 }
 
 /// What it means that a log could not be read to its end, and what to do about it.
-fn judge(error: &ArchiveError) -> (&'static str, &'static str) {
+struct Judged {
+    exit: Exit,
+    what: &'static str,
+    hint: &'static str,
+}
+
+fn judge(error: &ArchiveError) -> Judged {
     match error {
         ArchiveError::Damaged { .. } | ArchiveError::Journal(JournalError::Damaged { .. }) => {
-            ("the log is damaged", trouble::DAMAGED)
+            Judged { exit: Exit::Damaged, what: "the log is damaged", hint: trouble::DAMAGED }
         }
         ArchiveError::Journal(_)
         | ArchiveError::Unavailable(_)
@@ -70,9 +76,11 @@ fn judge(error: &ArchiveError) -> (&'static str, &'static str) {
         | ArchiveError::Nothing { .. }
         | ArchiveError::TooLarge { .. }
         | ArchiveError::Key(_)
-        | ArchiveError::Ended { .. } => {
-            ("the log cannot be checked", "check the disk and its permissions, then start again")
-        }
+        | ArchiveError::Ended { .. } => Judged {
+            exit: Exit::Unreachable,
+            what: "the log cannot be checked",
+            hint: "check the disk and its permissions, then start again",
+        },
     }
 }
 
@@ -89,7 +97,7 @@ fn go_on(
                     Ok(())
                 }
                 Ok(Err(error)) => {
-                    let (what, hint) = judge(&error);
+                    let Judged { what, hint, .. } = judge(&error);
                     Err(format!("{}; {hint}", super::chain(what, &error)))
                 }
                 Err(error) => Err(error.to_string()),

@@ -1,6 +1,6 @@
 //! Why a server cannot start: what is in the way, and what to do about it. The same cause ends the same way, whichever
 //! command meets it: what has to be corrected in the command line or in a file is [`Exit::Invalid`], what has to be
-//! changed on the machine is [`Exit::Unreachable`].
+//! changed on the machine is [`Exit::Unreachable`], and a log that is not whole is [`Exit::Damaged`].
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -15,8 +15,8 @@ use super::caused;
 use crate::failure::{Exit, Failure};
 
 /// What to do about a log that is not whole.
-pub(crate) const DAMAGED: &str = "keep the folder as it is, and see what is wrong with `cairn admin verify`; then restore \
-     the log: `cairn admin restore --from ARCHIVE --data-dir NEW-FOLDER`";
+pub(crate) const DAMAGED: &str = "keep the folder as it is, and restore the log from its archive: \
+     `cairn admin restore --from ARCHIVE --data-dir NEW-FOLDER`";
 
 /// A folder or a file that cannot be used.
 pub(crate) fn folder(path: &Path, error: &io::Error) -> Failure {
@@ -56,7 +56,7 @@ pub(super) fn log(folder: &Path, error: &OpenError) -> Failure {
         OpenError::Foreign(_) => failed(Exit::Invalid)
             .hint("it is another program's: name another folder with --data-dir"),
         OpenError::Unreadable(_) | OpenError::Journal(JournalError::Damaged { .. }) => {
-            stuck.hint(DAMAGED)
+            failed(Exit::Damaged).hint(DAMAGED)
         }
         OpenError::Journal(_) | OpenError::Sqlite(_) => {
             stuck.hint("check that the disk has room, and that the folder's files can be written")

@@ -56,17 +56,26 @@ pub(crate) fn make(data: &std::path::Path, nature: Nature) -> Outcome<Arc<Sim>> 
     Ok(Arc::new(world))
 }
 
+/// Listens where a world is to be served.
+pub(crate) async fn listen(address: std::net::SocketAddr) -> Outcome<tokio::net::TcpListener> {
+    sim::listen(address).await.map_err(|error| unserved(&error))
+}
+
 /// Serves a world to the servers of this machine, until `stop`.
 pub(crate) async fn serve(
     world: Arc<Sim>,
-    address: std::net::SocketAddr,
+    listener: tokio::net::TcpListener,
     stop: impl Future<Output = ()> + Send,
 ) -> Outcome<()> {
-    sim::serve(world, address, stop).await.map_err(|error| match &error {
+    sim::serve(world, listener, stop).await.map_err(|error| unserved(&error))
+}
+
+fn unserved(error: &sim::ServeError) -> Failure {
+    match error {
         sim::ServeError::Listen { address, source } => trouble::address(*address, source),
         sim::ServeError::Open(_) => Failure::new(Exit::Invalid, error.to_string())
             .hint("choose another address with --listen, such as 127.0.0.1:7119"),
-    })
+    }
 }
 
 impl World {

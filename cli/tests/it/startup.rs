@@ -93,7 +93,10 @@ fn what_is_no_database_is_no_log_and_no_views() {
     plane.start();
     assert!(plane.stop());
     overwrite(&plane.data().join("log"));
-    refused(&plane, 7, &["file is not a database", "cairn admin restore"]);
+    let words = ["file is not a database", "cairn admin restore"];
+    refused(&plane, 8, &words);
+    let verify = plane.cairn(&["admin", "verify", "--data-dir", plane.data().to_str().unwrap()]);
+    expect(&verify, 8, &words);
 }
 
 #[test]
@@ -102,7 +105,11 @@ fn a_log_that_was_tampered_with_is_not_started_on() {
     assert!(plane.stop());
     journal::testing::forge(&plane.data().join("log"), Position::new(5)).unwrap();
     let words = ["cannot start: the log is damaged", "at position", "cairn admin restore"];
-    refused(&plane, 7, &words);
+    refused(&plane, 8, &words);
+    // Whoever looks closer is told the same, and is not sent back to where they are.
+    let verify = plane.cairn(&["admin", "verify", "--data-dir", plane.data().to_str().unwrap()]);
+    expect(&verify, 8, &["cairn admin restore"]);
+    assert!(!String::from_utf8_lossy(&verify.stderr).contains("cairn admin verify"));
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn a_log_that_lost_its_end_is_not_started_on_unasked() {
     assert!(plane.stop());
     fs::remove_dir_all(&log).unwrap();
     copy(&older, &log);
-    refused(&plane, 7, &["the log has lost its end", "the views show position", "admin rebuild"]);
+    refused(&plane, 8, &["the log has lost its end", "the views show position", "admin rebuild"]);
     let data = plane.data();
     plane.data_of(&["admin", "rebuild", "--data-dir", data.to_str().unwrap()]);
     plane.start();

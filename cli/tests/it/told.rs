@@ -195,3 +195,67 @@ fn a_secret_in_clear_is_warned_of_and_not_shown_again() {
         assert!(!data.contains("hunter2"), "{seen:?}: {data}");
     }
 }
+
+#[test]
+fn what_is_paused_is_shown_with_the_way_to_go_on() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    plane.data_of(&["pause", "workload/dev_web_web"]);
+    let image = "web=registry.example/web:2";
+    let apply = ["apply", "samples/minimal.yaml", "-e", "dev", "--image", image, "--timeout", "2s"];
+    let apply = plane.cairn(&apply);
+    assert_eq!(apply.status.code(), Some(6), "{}", talk(&apply));
+    let line = talk(&apply).lines().find(|line| line.starts_with('[')).unwrap().to_owned();
+    assert!(line.ends_with("): cairn resume workload/dev_web_web"), "{line}");
+    let hint = "hint: take actions again with: cairn resume workload/dev_web_web; then ";
+    assert!(talk(&apply).contains(hint), "{}", talk(&apply));
+    let trace = plane.cairn(&["trace", "dev_web"]);
+    assert!(talk(&trace).contains("cairn resume workload/dev_web_web"), "{}", talk(&trace));
+    plane.data_of(&["resume", "workload/dev_web_web"]);
+    plane.data_of(&["wait", "dev_web"]);
+    assert_eq!(talk(&plane.cairn(&["trace", "dev_web"])), "");
+}
+
+#[test]
+fn whoever_watches_through_a_pipe_is_told_only_what_changes() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    let mut watch = plane.spawn(&["trace", "dev_web", "-w"]);
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let tree: Vec<String> = lines.by_ref().take_while(|line| !line.starts_with('└')).collect();
+    assert!(tree[0].starts_with("deployment/dev_web revision 1"), "{tree:?}");
+    plane.data_of(&["sim", "break", "workload/dev_web_web", "--message", "no such image"]);
+    assert_eq!(lines.next().as_deref(), Some("workload/dev_web_web  unready  (no such image)"));
+    let heading = lines.next().unwrap();
+    assert!(
+        heading.starts_with("deployment/dev_web") && heading.ends_with("1/2 ready"),
+        "{heading}"
+    );
+    plane.data_of(&["sim", "heal", "workload/dev_web_web"]);
+    assert_eq!(lines.next().as_deref(), Some("workload/dev_web_web  ready"));
+    assert!(lines.next().unwrap().ends_with("2/2 ready"));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
+
+#[test]
+fn a_second_server_takes_the_commands_over_and_says_so() {
+    let mut plane = Plane::up(SPEED);
+    let first = format!("local-{}", plane.port);
+    assert!(plane.data_of(&["context", "show"]).starts_with(&format!("{first} (current)\n")));
+    let mut second = plane.command(env!("CARGO_BIN_EXE_cairn"));
+    second.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(plane.folder.path().join("b"));
+    let mut second = second.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.take_while(|line| !line.contains("Ctrl-C")).collect::<Vec<_>>().join("\n");
+    assert!(said.contains(&format!("Commands went to the context `{first}` until now")), "{said}");
+    assert!(said.contains(&format!("Go back with: cairn context use {first}")), "{said}");
+    let list = plane.data_of(&["context", "list"]);
+    assert_eq!(list.lines().filter(|line| line.starts_with('*')).count(), 1, "{list}");
+    assert!(!list.contains(&format!("*        {first} ")), "{list}");
+    plane.data_of(&["context", "use", &first]);
+    assert!(plane.data_of(&["context", "show"]).starts_with(&format!("{first} (current)\n")));
+    second.kill().unwrap();
+    second.wait().unwrap();
+    assert!(plane.stop());
+}

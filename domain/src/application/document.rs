@@ -5,10 +5,9 @@ use serde_json::Value as Json;
 use serde_path_to_error::{Path, Segment};
 
 use super::findings::{Findings, Place};
-use super::keys::suggest;
 use super::scalar::json;
 use super::yaml::{self, Node, Value};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, plain};
 
 /// A document of a file.
 pub(crate) struct Document<'a> {
@@ -79,22 +78,16 @@ impl Document<'_> {
             let Some((at, inner)) = found else { break };
             (place, node) = (at, inner);
         }
-        // "unknown field `x`, expected one of `a`, `b`": serde's words, put as a person would.
-        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-        if let (true, Some((unknown, known))) =
-            (message.starts_with("unknown"), quoted.split_first())
-        {
-            let place = child(node, unknown).map_or(place, |(at, _)| at);
-            let what = if message.starts_with("unknown field") { "key" } else { "value" };
-            let found = self.diagnostic(place, format!("unknown {what} `{unknown}`"));
-            return Diagnostic { hint: Some(suggest(unknown, known)), ..found };
-        }
-        match (message.strip_prefix("missing field "), quoted.first()) {
-            (Some(_), Some(missing)) => {
-                self.diagnostic(place, format!("the key `{missing}` is missing"))
-            }
-            _ => self.diagnostic(place, message),
-        }
+        let written = match &node.value {
+            Value::Scalar(scalar) => Some(scalar.text.as_str()),
+            Value::Sequence(_) | Value::Mapping(_) => None,
+        };
+        let plain = plain(&message, written);
+        let unknown = plain.unknown.as_deref().and_then(|unknown| child(node, unknown));
+        // What stands there is shown, not what it stands under.
+        let own = written.map_or(place, |_| node.place);
+        let place = unknown.map_or(own, |(at, _)| at);
+        Diagnostic { hint: plain.hint, ..self.diagnostic(place, plain.message) }
     }
 
     fn diagnostic(&self, place: Place, message: String) -> Diagnostic {

@@ -15,7 +15,7 @@ use crate::kinds::workload::{Port, Protocol};
 /// The most resources of one application.
 pub(super) const RESOURCES_MAX: usize = 3_000;
 /// What the names of workloads, containers, ports and resources look like.
-const NAME_RULE: &str = "use 2 to 63 of a-z, 0-9 and `-`, not starting or ending with `-`";
+const NAME_RULE: &str = "use 1 to 63 of a-z, 0-9 and `-`, not starting or ending with `-`";
 const ON_DELETE: &[(&str, OnDelete)] =
     &[("protect", OnDelete::Protect), ("snapshot", OnDelete::Snapshot), ("allow", OnDelete::Allow)];
 

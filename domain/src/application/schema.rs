@@ -8,7 +8,7 @@ use super::parts::RESOURCES_MAX;
 use crate::kinds::workload::REPLICAS_MAX;
 
 /// The names of workloads, containers, ports and resources.
-const NAME: &str = "^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$";
+const NAME: &str = LABEL;
 /// The names of applications and environments.
 const LABEL: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 

@@ -25,6 +25,15 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// The name in files.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+
     /// The port it listens on.
     #[must_use]
     pub const fn port(self) -> u16 {
@@ -99,13 +108,22 @@ impl Kind for Database {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
+        // The versions of different engines say nothing of each other.
+        if old.engine != new.engine {
+            return Change::Replace {
+                why: format!(
+                    "engine cannot change in place ({} -> {}): a new database takes its place, and the data has to be moved",
+                    old.engine.as_str(),
+                    new.engine.as_str()
+                ),
+            };
+        }
         if let (Some(from), Some(to)) = (major(&old.version), major(&new.version))
             && to < from
         {
             return Change::Refused { why: format!("version cannot go down ({from} -> {to}): restore a backup instead") };
         }
-        let forced = Change::forces("engine", &old.engine, &new.engine)
-            .or_else(|| Change::forces("database", &old.database, &new.database))
+        let forced = Change::forces("database", &old.database, &new.database)
             .or_else(|| Change::forces("cluster", &old.cluster, &new.cluster));
         let shrinks = (new.storage_gib < old.storage_gib).then(|| Change::Replace {
             why: format!("storage_gib cannot shrink in place ({} -> {})", old.storage_gib, new.storage_gib),
@@ -143,6 +161,14 @@ mod tests {
         let down = Database::change(&small(), &Spec { version: "15".into(), ..small() });
         assert!(matches!(down, Change::Refused { .. }));
         assert_eq!(Database::change(&small(), &Spec { version: "17".into(), ..small() }), Change::InPlace);
+    }
+
+    #[test]
+    fn another_engine_is_another_database_whatever_its_version() {
+        let mysql = Spec { engine: Engine::Mysql, version: "8.4".into(), ..small() };
+        let why = "engine cannot change in place (postgres -> mysql): a new database takes its place, and the data has to be moved";
+        assert_eq!(Database::change(&small(), &mysql), Change::Replace { why: why.into() });
+        assert!(matches!(Database::change(&mysql, &small()), Change::Replace { .. }));
     }
 
     #[test]

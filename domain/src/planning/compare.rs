@@ -165,10 +165,7 @@ impl Comparison<'_> {
         } else if holds_data(&body.spec) && !self.options.allow_replace {
             let message =
                 format!("{id} would have to be replaced, and what is in it would be lost: {why}");
-            self.refusals.push(
-                Refusal::new(RefusalCode::ReplacementNotAllowed, place, message)
-                    .hint("undo the change, or plan with --allow-replace"),
-            );
+            self.refusals.push(Refusal::new(RefusalCode::ReplacementNotAllowed, place, message));
         } else {
             let changes = fields::differences(&body.spec.to_value(), &wanted.spec.to_value());
             let step = wanted_step(id, wanted, StepAction::Replace { why });
@@ -187,10 +184,7 @@ impl Comparison<'_> {
         };
         let place = &wanted.place;
         let message = format!("{id} exists already and belongs to {owner}");
-        self.refusals.push(
-            Refusal::new(RefusalCode::NameTaken, place, message)
-                .hint("rename it in the application"),
-        );
+        self.refusals.push(Refusal::new(RefusalCode::NameTaken, place, message));
     }
 
     /// Judges something that is there and no longer wanted.
@@ -223,10 +217,7 @@ impl Comparison<'_> {
             "the plan deletes or replaces {count} resources, and environment {} allows {most} at a time",
             self.desired.environment
         );
-        self.refusals.push(
-            Refusal::new(RefusalCode::MassDeletion, "", message)
-                .hint("plan with --allow-mass-delete"),
-        );
+        self.refusals.push(Refusal::new(RefusalCode::MassDeletion, "", message));
     }
 }
 

@@ -128,16 +128,22 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The nearest of the known words, if one is near: a letter in three may be wrong, or the beginning be right.
+/// The nearest of the known words, if one is near: a letter in three may be wrong, or it begins with the word, or the
+/// word is in it.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let letters = word.chars().count();
     let distance = |known: &str| {
-        let begins = word.len() >= 3 && known.starts_with(&word);
-        if begins { 1 } else { strsim::osa_distance(&word, &known.to_lowercase()) }
+        let known = known.to_lowercase();
+        let edits = strsim::osa_distance(&word, &known);
+        match letters >= 3 {
+            true if known.starts_with(&word) => edits.min(1),
+            true if known.contains(&word) => edits.min(letters / 3),
+            true | false => edits,
+        }
     };
     let (distance, near) = known.into_iter().map(|known| (distance(known), known)).min()?;
-    let letters = word.chars().count();
     (distance <= (letters / 3).max(1) && distance < letters).then_some(near)
 }
 
@@ -145,7 +151,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 const LISTED_MAX: usize = 12;
 
 /// `did you mean …?` where one is near, else what there is.
-pub(super) fn suggest<'a>(
+pub(crate) fn suggest<'a>(
     what: &str,
     word: &str,
     known: impl IntoIterator<Item = &'a str>,
@@ -174,6 +180,7 @@ mod tests {
             ("Postgers", Some("postgres")),
             ("memory", Some("memory_mib")),
             ("storage", Some("storage_gib")),
+            ("gib", Some("storage_gib")),
             ("x", None),
             ("frobnicator", None),
         ] {

@@ -12,7 +12,7 @@ use crate::text::{Part, Text};
 ///
 /// # Errors
 /// The placeholder without a value, in words, to be read after the class's name.
-pub(super) fn fill(
+pub(crate) fn fill(
     template: &Map<String, Value>,
     value_of: &dyn Fn(&str) -> Option<Value>,
 ) -> Result<Map<String, Value>, String> {

@@ -21,6 +21,6 @@ pub use fault::{Fault, Operation, Script};
 pub use object::{Entry, Happening, Object};
 pub use provider::{Options, Sim};
 pub use remote::{Remote, RemoteError};
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, listen, serve};
 pub use store::StoreError;
 pub use world::{Nature, NotThere, World};

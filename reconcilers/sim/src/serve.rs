@@ -40,20 +40,28 @@ pub enum ServeError {
     },
 }
 
+/// Listens where a world is to be served. Nobody is answered yet.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    if !address.ip().is_loopback() {
+        return Err(ServeError::Open(address));
+    }
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
 /// Serves a world until `shutdown`. Whoever listens to changes then is cut off, and asks again.
 ///
 /// # Errors
 /// See [`ServeError`].
 pub async fn serve(
     world: Arc<Sim>,
-    address: SocketAddr,
+    listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    if !address.ip().is_loopback() {
-        return Err(ServeError::Open(address));
-    }
+    let address = listener.local_addr().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
     let failed = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
     // As the API: the end of a long answer waits for no acknowledgement.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let router = Router::new()

@@ -28,7 +28,8 @@ fn serve(folder: &Path, address: SocketAddr) -> oneshot::Sender<()> {
     let (stop, stopped) = oneshot::channel::<()>();
     let world = world(folder);
     tokio::spawn(async move {
-        sim::serve(world, address, async { _ = stopped.await }).await.unwrap();
+        let listener = sim::listen(address).await.unwrap();
+        sim::serve(world, listener, async { _ = stopped.await }).await.unwrap();
     });
     stop
 }
@@ -103,10 +104,7 @@ async fn a_world_elsewhere_does_what_it_is_asked_and_is_the_same_after_it_was_aw
 
 #[tokio::test]
 async fn a_world_is_served_to_its_own_machine_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let everywhere = "0.0.0.0:0".parse().unwrap();
-    let refused =
-        sim::serve(world(folder.path()), everywhere, std::future::pending()).await.unwrap_err();
+    let refused = sim::listen("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
     assert!(matches!(refused, ServeError::Open(_)), "{refused}");
     for wrong in ["", "127.0.0.1:7119", "https://127.0.0.1:1", "http://"] {
         assert!(matches!(Remote::connect(wrong), Err(RemoteError::Address(_))), "{wrong}");

@@ -1,13 +1,25 @@
 //! What a platform team says: classes and environments.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_graphql::Json;
 use domain::class::{self, Class};
-use domain::environment::{self, Environment};
+use domain::environment::{self, Disagreement, Environment};
+use projections::queries::PAGE_MAX;
+use projections::{Filter, Sort};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::name;
 use crate::fault::UserError;
 use crate::once::{Answer, Stop, Work};
+use crate::schema::mutation::EnvironmentDefineInput;
+
+/// How long the views may take to know every environment that was defined before.
+const SEEN_MAX: Duration = Duration::from_secs(5);
+/// The most pages of environments that are looked at: ten thousand of them.
+const PAGES_MAX: u32 = 100;
 
 /// Says what a class is: a new version, unless the last one says the same.
 pub(crate) async fn define_class(work: &mut Work<'_>, definition: Value) -> Result<Answer, Stop> {
@@ -30,10 +42,13 @@ pub(crate) async fn define_class(work: &mut Work<'_>, definition: Value) -> Resu
 /// Says what an environment is: a new version, unless the last one says the same.
 pub(crate) async fn define_environment(
     work: &mut Work<'_>,
-    definition: Value,
+    input: EnvironmentDefineInput,
 ) -> Result<Answer, Stop> {
-    let definition: environment::Definition = read(definition)?;
+    let definition: environment::Definition = read(input.definition.0)?;
+    let alongside = input.alongside.into_iter().flatten().map(|Json(other)| read(other));
+    let alongside: Vec<environment::Definition> = alongside.collect::<Result<_, _>>()?;
     let name = name("input.definition.name", &definition.name)?;
+    agree(work, &definition, alongside).await?;
     let stream = work
         .plane
         .stream(environment::KIND, name.as_str())
@@ -46,6 +61,60 @@ pub(crate) async fn define_environment(
         unchanged: executed.events.is_empty(),
         ..Answer::default()
     })
+}
+
+/// Refuses a cluster that another environment defines otherwise.
+async fn agree(
+    work: &Work<'_>,
+    definition: &environment::Definition,
+    alongside: Vec<environment::Definition>,
+) -> Result<(), Stop> {
+    let mut others = BTreeMap::new();
+    for other in environments(work).await? {
+        others.insert(other.name.clone(), other);
+    }
+    for other in alongside {
+        others.insert(other.name.clone(), other);
+    }
+    others.remove(&definition.name);
+    for other in others.values() {
+        let Some(Disagreement { cluster, fields }) = definition.disagreement(other) else {
+            continue;
+        };
+        let words = fields
+            .iter()
+            .map(|(field, there, here)| format!("{field} is {there} there and {here} here"));
+        let message = format!(
+            "cluster `{cluster}` is defined otherwise by environment `{}`: {}",
+            other.name,
+            words.collect::<Vec<_>>().join(", ")
+        );
+        return Err(UserError::new("CLUSTER_DEFINED_OTHERWISE", "input.definition.clusters", message)
+            .with_hint("define it alike, or give it another name; to change it, apply both environments in one file")
+            .into());
+    }
+    Ok(())
+}
+
+/// What every environment says now. The views know their names, the log what they say.
+async fn environments(work: &Work<'_>) -> Result<Vec<environment::Definition>, Stop> {
+    let (plane, executor) = (work.plane, &work.plane.probed.executor);
+    let head = executor.journal().head().await?;
+    plane.views.at_least(head, SEEN_MAX).await?;
+    let filter = Filter::of(plane.tenant.clone(), &[environment::KIND]);
+    let (mut found, mut after) = (Vec::new(), None);
+    for _ in 0..PAGES_MAX {
+        let page = plane.views.list(&filter, Sort::Name, after.as_deref(), PAGE_MAX, None).await?;
+        for row in page.items {
+            let state = executor.load_state::<Environment>(&row.stream).await?.state;
+            found.extend(state.definition.clone());
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn read<D: DeserializeOwned>(definition: Value) -> Result<D, Stop> {

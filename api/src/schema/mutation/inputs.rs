@@ -149,6 +149,8 @@ pub(crate) struct EnvironmentDefineInput {
     pub(crate) idempotency_key: String,
     /// The definition, as the file of an environment has it.
     pub(crate) definition: Json<Value>,
+    /// The environments that are defined together with it: of these it counts what is said here.
+    pub(crate) alongside: Option<Vec<Json<Value>>>,
 }
 
 /// One resource.

@@ -87,7 +87,7 @@ impl Application {
     ) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let Some(stream) = plane.stream(domain::application::KIND, name) else { return Ok(None) };
-        let as_of: Option<AsOf> = as_of.map(Moment::past).transpose()?;
+        let as_of: Option<AsOf> = Moment::past(as_of, plane).await?;
         plane.views.get(&stream, as_of).await?.map(Self::of).transpose()
     }
 }

@@ -159,7 +159,7 @@ impl Deployment {
     ) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let Some(stream) = plane.stream(domain::deployment::KIND, name) else { return Ok(None) };
-        let as_of = as_of.map(Moment::past).transpose()?;
+        let as_of = Moment::past(as_of, plane).await?;
         let row = plane.views.get(&stream, as_of).await?;
         row.map(|row| Self::of(row, as_of)).transpose()
     }

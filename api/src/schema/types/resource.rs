@@ -311,7 +311,7 @@ impl Resource {
     ) -> Result<Option<Self>, Fault> {
         let plane = plane(ctx);
         let id: domain::ResourceId = id.parse().map_err(Fault::bad_input)?;
-        let as_of = as_of.map(Moment::past).transpose()?;
+        let as_of = Moment::past(as_of, plane).await?;
         let row = plane.views.get(&id.stream(&plane.tenant), as_of).await?;
         row.map(|row| Self::of(row, as_of)).transpose()
     }

@@ -124,7 +124,7 @@ async fn found(
 ) -> Result<Option<Row>, Fault> {
     let plane = plane(ctx);
     match plane.stream(kind, name) {
-        Some(stream) => Ok(plane.views.get(&stream, as_of.map(Moment::past).transpose()?).await?),
+        Some(stream) => Ok(plane.views.get(&stream, Moment::past(as_of, plane).await?).await?),
         None => Ok(None),
     }
 }

@@ -6,6 +6,7 @@ use projections::AsOf;
 use reconcilers::{Clock as _, WallClock};
 
 use crate::fault::Fault;
+use crate::plane::Plane;
 
 /// A place in the total order of the log: a number, written as text. Later is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +64,38 @@ pub(crate) struct Moment(AsOf);
 const AHEAD_MAX: i64 = 60_000_000;
 
 impl Moment {
-    /// The moment itself.
+    /// The moment itself, if one is meant.
     ///
     /// # Errors
-    /// Nothing can be said of a time that is yet to come. Positions are judged by the views, which know the last.
-    pub(crate) fn past(self) -> Result<AsOf, Fault> {
+    /// Nothing can be said of what is yet to come, nor of what was before the log began.
+    pub(crate) async fn past(moment: Option<Self>, plane: &Plane) -> Result<Option<AsOf>, Fault> {
+        let Some(Self(moment)) = moment else { return Ok(None) };
         let now = WallClock.now();
-        match self.0 {
+        match moment {
             AsOf::Time(time) if time > now.plus_micros(AHEAD_MAX) => {
-                Err(Fault::bad_input(format!("{time} is in the future: it is {now} now")))
+                return Err(Fault::bad_input(format!("{time} is in the future: it is {now} now")));
             }
-            AsOf::Time(_) | AsOf::Position(_) => Ok(self.0),
+            AsOf::Position(position) if position > plane.views.position() => {
+                let head = plane.probed.executor.journal().head().await?;
+                if position > head {
+                    let message = format!("the log ends at position {head}, before {position}");
+                    return Err(Fault::bad_input(message));
+                }
+            }
+            AsOf::Time(_) | AsOf::Position(_) => {}
         }
+        if let Some((position, time)) = plane.views.beginning().await? {
+            let before = match moment {
+                AsOf::Time(wanted) => (wanted < time).then(|| wanted.to_string()),
+                AsOf::Position(wanted) => (wanted < position).then(|| format!("position {wanted}")),
+            };
+            if let Some(wanted) = before {
+                let message =
+                    format!("the log begins at {time} (position {position}), after {wanted}");
+                return Err(Fault::bad_input(message));
+            }
+        }
+        Ok(Some(moment))
     }
 }
 

@@ -88,9 +88,7 @@ fn rows(what: What, nodes: Vec<Value>, time: Time) -> Outcome<String> {
 }
 
 fn read<T: DeserializeOwned>(nodes: Vec<Value>) -> Outcome<Vec<T>> {
-    serde_json::from_value(Value::Array(nodes)).map_err(|error| {
-        Failure::new(Exit::Unreachable, format!("the server's answer cannot be read: {error}"))
-    })
+    serde_json::from_value(Value::Array(nodes)).map_err(|error| Failure::unreadable(&error))
 }
 
 fn dash(value: Option<String>) -> String {

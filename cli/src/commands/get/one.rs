@@ -8,6 +8,7 @@ use crate::commands::Session;
 use crate::commands::apply::WHOLE;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::look::{Question, look};
+use crate::names::missing;
 use crate::tree;
 
 /// The deepest indentation of what is shown.
@@ -62,7 +63,17 @@ pub(super) async fn show(what: What, name: &str, args: &Get, session: &Session) 
     };
     let data: Value = session.client.ask(&query, json!({ "it": it, "asOf": args.as_of })).await?;
     let found = data.get("it").filter(|found| !found.is_null());
-    let found = found.ok_or_else(|| Failure::not_found(format!("{field} `{it}`")))?;
+    let Some(found) = found else {
+        return Err(match what {
+            What::Plan => Failure::not_found(format!("plan `{it}`"))
+                .hint("a plan is made by `cairn plan`, which says its id"),
+            What::Resources(_)
+            | What::Deployments
+            | What::Applications
+            | What::Environments
+            | What::Classes => missing(&session.client, field, &it).await,
+        });
+    };
     match (args.output, what) {
         (Output::Json, _) => session.terminal.print(&found.to_string()),
         (Output::Table, What::Plan) => {

@@ -98,7 +98,7 @@ pub(super) fn a_workload(argument: u8) -> Spec {
 pub(super) fn a_class(which: u8, argument: u8) -> class::Definition {
     serde_json::from_value(serde_json::json!({
         "type": "bucket", "class": format!("c{which}"), "target": "bucket",
-        "description": argument.to_string(),
+        "description": argument.to_string(), "spec": {"region": "eu"},
     }))
     .unwrap()
 }
