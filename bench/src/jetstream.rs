@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use async_nats::ConnectOptions;
-use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use async_nats::jetstream::{self, Context, ErrorCode};
@@ -175,8 +175,7 @@ async fn publish(context: &Context, subject: &str, messages: &[Message]) -> anyh
             let sent = context.send_publish(subject.to_owned(), message.clone()).await?;
             match sent.await {
                 Ok(ack) => break ack.sequence,
-                // Three servers may still be at the commit before, though it is acknowledged.
-                Err(error) if is_in_flight(&error) => tokio::task::yield_now().await,
+                Err(error) if is_passing(&error) => tokio::task::yield_now().await,
                 Err(error) => return Err(error.into()),
             }
         };
@@ -184,7 +183,11 @@ async fn publish(context: &Context, subject: &str, messages: &[Message]) -> anyh
     Ok(())
 }
 
-fn is_in_flight(error: &PublishError) -> bool {
+/// Of three servers, one may not know yet that the stream was made; and all may still be at the commit before, though it
+/// is acknowledged.
+fn is_passing(error: &PublishError) -> bool {
     let cause = error.source().and_then(|source| source.downcast_ref::<jetstream::Error>());
-    cause.is_some_and(|cause| cause.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+    let code = cause.map(jetstream::Error::error_code);
+    error.kind() == PublishErrorKind::StreamNotFound
+        || code == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
