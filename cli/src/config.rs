@@ -105,8 +105,9 @@ impl Config {
             Some(name) => Some(self.context(name)?),
             None => self.current.as_ref().and_then(|name| self.contexts.get(name)),
         };
-        let server =
-            server.map(str::to_owned).or_else(|| chosen.map(|context| context.server.clone()));
+        let server = server
+            .map(|it| it.trim_end_matches('/').to_owned())
+            .or_else(|| chosen.map(|context| context.server.clone()));
         let Some(server) = server else {
             return Err(Failure::new(Exit::Unreachable, "no server is known")
                 .hint("start one with `cairn up`, or set CAIRN_SERVER and CAIRN_TOKEN"));

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::failure::Exit;
+use crate::failure::{Exit, Failure};
 use crate::terminal::Terminal;
 
 /// Commits and rows are many small allocations on several threads.
@@ -35,13 +35,17 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(commands::run(cli, &terminal)),
-        Err(error) => {
-            Err(failure::Failure::new(Exit::Unreachable, format!("cannot start: {error}")))
-        }
+        Err(error) => Err(Failure::new(Exit::Unreachable, format!("cannot start: {error}"))),
     };
     let exit = outcome.unwrap_or_else(|failure| {
         failure.print(&terminal);
         failure.exit
     });
+    if let Some(reason) = terminal.lost() {
+        let lost =
+            Failure::new(Exit::Unreachable, format!("the output could not be written: {reason}"));
+        lost.hint("what was printed is not whole").print(&terminal);
+        return ExitCode::from(Exit::Unreachable.code());
+    }
     ExitCode::from(exit.code())
 }

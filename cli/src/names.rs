@@ -19,6 +19,8 @@ pub(crate) async fn missing(client: &Client, sort: &str, name: &str) -> Failure 
         sort => format!("{sort}s"),
     };
     match near(client, sort, &list, name).await {
+        Some(near) if near == name => failure
+            .hint("it is there now: it was not then. Leave --as-of out, or name a later moment"),
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure.hint(format!("see `cairn get {list}`")),
     }

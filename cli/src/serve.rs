@@ -123,9 +123,13 @@ pub(crate) fn tokens(data: &Path) -> Outcome<Tokens> {
     Tokens::load(&tokens_file(data)).map_err(|error| trouble::tokens(&error))
 }
 
-/// Makes a folder, if it is not there.
+/// Makes a folder, if it is not there: nobody else on the machine reads the log.
 pub(crate) fn make_folder(folder: &Path) -> Outcome<()> {
-    std::fs::create_dir_all(folder).map_err(|error| trouble::folder(folder, &error))
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| trouble::folder(folder, &error))
 }
 
 /// A new token for the servers of a data folder, which know it from their next start on.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use domain::application::{self, Model, Places, Source, SourceFile};
-use domain::diagnostic::{self, Diagnostic};
+use domain::diagnostic::{self, Diagnostic, Severity};
 use serde_json::{Value, json};
 
 use crate::args::Target;
@@ -59,7 +59,8 @@ impl Sources {
             }
             Err(errors) => {
                 self.show(&errors, terminal);
-                let many = many(errors.len());
+                let wrong = errors.iter().filter(|it| it.severity == Severity::Error).count();
+                let many = many(wrong);
                 Err(Failure::new(Exit::Invalid, format!("the application is not valid: {many}")))
             }
         }

@@ -1,6 +1,7 @@
 //! The terminal: data to stdout, talk to stderr, colour where it is wanted, and nothing of the server's that moves it.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use clap::ValueEnum;
 use console::Term;
@@ -30,6 +31,8 @@ pub(crate) struct Terminal {
     pub(crate) live: bool,
     /// Data is kept for a program: what a person would read goes to the talk.
     talks_only: bool,
+    /// Why the first data that could not be written could not.
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Terminal {
@@ -48,6 +51,7 @@ impl Terminal {
             colour_talk: wanted(err),
             live: err && !dumb,
             talks_only: false,
+            lost: Arc::default(),
         }
     }
 
@@ -61,8 +65,18 @@ impl Terminal {
         if self.talks_only {
             return self.say(text);
         }
-        // Whoever reads may have gone: `cairn get … | head`.
-        let _ = writeln!(io::stdout(), "{text}");
+        if let Err(error) = writeln!(io::stdout(), "{text}")
+            // Whoever reads may have gone: `cairn get … | head`.
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.lost.set(error.to_string());
+        }
+    }
+
+    /// Why data that was printed did not arrive, such as on a full disk.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        let _ = io::stdout().flush();
+        self.lost.get().map(String::as_str)
     }
 
     /// Says something to the person.

@@ -52,7 +52,7 @@ pub struct Definition {
     /// What must be the case for any plan.
     #[serde(default)]
     pub guardrails: Guardrails,
-    /// A plan needs a person's approval before it runs.
+    /// A plan needs a person's approval before it runs. Going back to a revision that ran does not: it was approved.
     #[serde(default)]
     pub approval: bool,
     /// A failed rollout takes the whole graph back to the last good revision.

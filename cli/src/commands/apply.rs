@@ -114,8 +114,8 @@ async fn plan_inner(
     }
     terminal.print(text("/plan/text").trim_end());
     match payload.get("planId").and_then(Value::as_str) {
+        _ if counts.is_nothing() => {}
         Some(id) => terminal.say(&format!("\nRun exactly this: cairn approve {id}")),
-        None if counts.is_nothing() => {}
         None => terminal.say(
             "\nNothing is recorded yet. Run it with `cairn apply`; for somebody to approve it: `cairn plan --save`",
         ),

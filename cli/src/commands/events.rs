@@ -41,9 +41,12 @@ pub(super) async fn run(args: &Events, session: &Session) -> Outcome {
     let filter = if args.follow { json!({ "subject": args.subject }) } else { json!({}) };
     let variables = json!({ "after": args.after.to_string(), "filter": filter });
     let mut stream = session.client.follow(QUERY, variables).await?;
+    let mut seen = args.after.to_string();
     loop {
         let next = tokio::select! {
-            next = stream.next() => next?,
+            next = stream.next() => next.map_err(|failure| {
+                failure.hint(format!("go on from there: cairn events --follow --after {seen}"))
+            })?,
             _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
         };
         let Some(data) = next else {
@@ -52,6 +55,7 @@ pub(super) async fn run(args: &Events, session: &Session) -> Outcome {
         let json = data.get("events").cloned().unwrap_or_default();
         let commit: Commit =
             serde_json::from_value(json.clone()).map_err(|error| Failure::unreadable(&error))?;
+        seen.clone_from(&commit.position);
         if args.subject.as_ref().is_none_or(|subject| *subject == commit.subject) {
             shown = true;
             match args.output {

@@ -10,12 +10,17 @@ use crate::terminal::Terminal;
 /// Shows the client's version, and the server's where one is reached.
 pub(super) async fn run(args: &Version, session: Option<Session>, terminal: &Terminal) -> Outcome {
     let client = env!("CARGO_PKG_VERSION");
-    let server: Option<Value> = match &session {
+    let answer = match &session {
         Some(session) => {
             let query = "{ serverInfo { version position durability simulated } }";
-            session.client.ask::<Value>(query, json!({})).await.ok()
+            Some(session.client.ask::<Value>(query, json!({})).await)
         }
         None => None,
+    };
+    let (server, failure) = match answer {
+        Some(Ok(server)) => (Some(server), None),
+        Some(Err(failure)) => (None, Some(failure)),
+        None => (None, None),
     };
     let info = server.as_ref().and_then(|data| data.get("serverInfo"));
     match args.output {
@@ -33,7 +38,10 @@ pub(super) async fn run(args: &Version, session: Option<Session>, terminal: &Ter
                     text("position"),
                     text("durability")
                 )),
-                _ => terminal.say("no server is reached"),
+                _ => match &failure {
+                    Some(failure) => failure.print(terminal),
+                    None => terminal.say("no server is known"),
+                },
             }
         }
     }

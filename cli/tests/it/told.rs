@@ -259,3 +259,30 @@ fn a_second_server_takes_the_commands_over_and_says_so() {
     second.wait().unwrap();
     assert!(plane.stop());
 }
+
+#[test]
+fn output_that_does_not_arrive_is_no_success() {
+    let plane = Plane::up(SPEED);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = plane.command(env!("CARGO_BIN_EXE_cairn"));
+    let lost = command.args(["get", "environments", "-o", "json"]).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(7), "{}", talk(&lost));
+    assert!(talk(&lost).contains("the output could not be written"), "{}", talk(&lost));
+}
+
+#[test]
+fn nobody_else_on_the_machine_reads_the_log() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let plane = Plane::up(SPEED);
+    let mode = std::fs::metadata(plane.data()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_moment_before_a_thing_was_there_is_told_as_such() {
+    let plane = Plane::up(SPEED);
+    plane.data_of(&["apply", "samples/minimal.yaml", "-e", "dev"]);
+    let before = plane.cairn(&["trace", "dev_web", "--as-of", "2"]);
+    assert_eq!(before.status.code(), Some(4), "{}", talk(&before));
+    assert!(talk(&before).contains("it was not then"), "{}", talk(&before));
+}

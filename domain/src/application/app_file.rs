@@ -45,6 +45,9 @@ impl Reader<'_> {
     /// A document of `app.yaml`, but for its environments.
     pub(super) fn app(&mut self, document: &Node, drafts: &mut Drafts) {
         let top = Spot { path: String::new(), place: document.place };
+        if self.is_another_file(document) {
+            return;
+        }
         let many = document.get("workloads").is_some();
         let known = if many { TOP.to_vec() } else { [TOP, SHORT, WORKLOAD, SETTINGS].concat() };
         let fields = self.fields(document, &top, &known);
@@ -71,6 +74,21 @@ impl Reader<'_> {
             drafts.workloads.push(self.workload(of, &top, (document, fields), Form::App));
         }
         drafts.name = name;
+    }
+
+    /// Files of environments and classes say what they are; an application's says its name alone.
+    fn is_another_file(&mut self, document: &Node) -> bool {
+        let Some(kind) = document.get("kind") else { return false };
+        let Value::Scalar(text) = &kind.value else { return false };
+        let (what, command) = match text.text.as_str() {
+            "environment" => ("an environment", "cairn env apply"),
+            "class" => ("a class", "cairn class apply"),
+            _ => return false,
+        };
+        self.findings
+            .error(kind.place, format!("this is {what}, not an application"))
+            .hint(format!("define it with `{command}`"));
+        true
     }
 
     fn app_name(&mut self, fields: Fields<'_>, top: &Spot) -> Option<(String, Place)> {

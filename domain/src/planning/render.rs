@@ -32,7 +32,7 @@ pub fn render(plan: &Plan) -> String {
         let _ = writeln!(out, "on {}: {reasons}", placement.cluster);
     }
     if plan.steps.is_empty() {
-        out.push_str("\nNo changes: everything is as wanted.\n");
+        out.push_str("\nNo changes: this is what is wanted already.\n");
     }
     let replaces = |step: &&Step| matches!(step.action, StepAction::Replace { .. });
     for step in plan.steps.iter().filter(replaces) {

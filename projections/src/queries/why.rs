@@ -13,12 +13,15 @@ pub const CHAIN_MAX: u32 = 32;
 /// The number of last commits shown.
 pub const RECENT_MAX: u32 = 10;
 
+/// Commands about a thing that say nothing of what it should be: it is not there because of them.
+const ASIDE: [&str; 4] = ["Pause", "Resume", "Protect", "AcceptDrift"];
+
 /// Where a thing comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     /// What it is now.
     pub row: Row,
-    /// The last intent about it, what caused that, and so on: the last one is the person or build behind it.
+    /// The last intent that says what it should be, what caused that, and so on: the last one is the person or build behind it.
     pub chain: Vec<Activity>,
     /// What happened to it lately, the last first.
     pub recent: Vec<Activity>,
@@ -86,7 +89,11 @@ fn chain(stream: &StreamId) -> Statement {
     sql.push("WITH RECURSIVE chain(commit_id, depth) AS (SELECT i.commit_id, 0 FROM (");
     sql.push("SELECT a.commit_id FROM versions v JOIN activity a ON a.position = v.from_position ");
     sql.push("WHERE v.stream = ").bind(stream.to_string());
-    sql.push(" AND a.intent = 1 ORDER BY v.from_position DESC LIMIT 1) i");
+    sql.push(" AND a.intent = 1 AND a.command NOT IN (");
+    for (index, command) in ASIDE.into_iter().enumerate() {
+        sql.push(if index == 0 { "" } else { ", " }).bind(command);
+    }
+    sql.push(") ORDER BY v.from_position DESC LIMIT 1) i");
     sql.push(" UNION ALL SELECT a.causation_id, c.depth + 1 FROM chain c ");
     sql.push("JOIN activity a ON a.commit_id = c.commit_id WHERE a.causation_id IS NOT NULL AND c.depth < ");
     sql.bind(i64::from(CHAIN_MAX) - 1).push(") SELECT ").push(COLUMNS);

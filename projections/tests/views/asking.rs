@@ -251,6 +251,8 @@ fn why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it(place: &Place) {
         shop.execute(&workload, start, Some(3)).await;
         let success = Command::RecordSuccess { uid, action, generation, external, at };
         shop.execute(&workload, success, Some(4)).await;
+        // It is not there because somebody protects it.
+        shop.execute(&workload, Command::Protect { on: true, at }, Some(4)).await;
         shop.show().await;
         for what in ["arn:sim:w", "workload/dev_shop_w", &uid.to_string(), &workload.to_string()] {
             let why = shop.views.why(&tenant(), what).await.unwrap().unwrap();
@@ -269,7 +271,7 @@ fn why_leads_from_a_thing_of_the_cloud_to_the_person_behind_it(place: &Place) {
                 ]
             );
             let recent: Vec<_> = why.recent.iter().map(|link| link.command.as_str()).collect();
-            assert_eq!(recent, ["RecordSuccess", "StartAction", "Declare"]);
+            assert_eq!(recent, ["Protect", "RecordSuccess", "StartAction", "Declare"]);
         }
         assert_eq!(shop.views.why(&tenant(), "arn:unknown").await.unwrap(), None);
         let other = "other".parse().unwrap();

@@ -124,9 +124,11 @@ impl Checks {
             (id, there.map(|object| object.target.clone()).collect())
         });
         let Some(deleted) = deleted else { return };
-        let replacement =
-            matches!(&*plane.resource(&deleted), Resource::Deleting(_, d) if d.replacement);
-        if replacement {
+        let state = plane.resource(&deleted);
+        let replacement = matches!(&*state, Resource::Deleting(_, d) if d.replacement);
+        // A worker that slept made it once more after it was gone: whoever needs it has its successor.
+        let succeeded = state.body().is_some_and(|body| body.uid != uid);
+        if replacement || succeeded {
             return;
         }
         for other in there {

@@ -209,7 +209,8 @@ async fn run(work: &mut Work<'_>, planned: &Planned) -> Result<Answer, Stop> {
                 None => {
                     let rollout = rollout::name_of(stream.name(), last.number);
                     let rollout = rollout.map_err(|error| Fault::unavailable(&error))?;
-                    return Ok(Answer { rollout: Some(rollout.to_string()), ..answer });
+                    let rollout = Some(rollout.to_string());
+                    return Ok(Answer { rollout, unchanged: false, ..answer });
                 }
                 // What failed is tried again.
                 Some(Outcome::Failed { .. } | Outcome::Superseded) => {}
