@@ -233,14 +233,16 @@ impl World {
         self.objects.values()
     }
 
-    /// What carries a name, whatever its incarnation.
+    /// What carries a name: of several incarnations the newest, and what stays before what goes.
     ///
     /// # Errors
     /// [`NotThere`].
     pub fn find(&self, tenant: &Tenant, id: &ResourceId) -> Result<&Object, NotThere> {
         let uids = self.by_id.get(&(tenant.clone(), id.clone()));
         let newest = uids.into_iter().flatten().filter_map(|uid| self.objects.get(uid));
-        newest.max_by_key(|object| object.since).ok_or_else(|| NotThere(id.clone()))
+        newest
+            .max_by_key(|object| (object.gone_at.is_none(), object.since))
+            .ok_or_else(|| NotThere(id.clone()))
     }
 
     /// The fewest effects that lead to the world as it is.
