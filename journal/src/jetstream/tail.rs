@@ -257,11 +257,20 @@ impl Source for Reading {
 
 impl Shared {
     /// The next commits after a position that the log holds, up to the first damaged one; an error if that is the
-    /// very next. Waits for as long as the log cannot be read; only the journal's end ends that.
+    /// very next. Waits for as long as the log cannot be read; only the journal's end ends that. Who asks knows that
+    /// there are some: where a deposed leader says that there are none, it is asked again before they are called lost.
     async fn read_after(&self, after: Position) -> Result<Vec<Recorded>, JournalError> {
         let next = after.next();
+        let mut lacking = 0;
         loop {
             match self.read_once(next).await {
+                Ok(none) if none.is_empty() && lacking < LOST_TRIES_MAX => {
+                    lacking += 1;
+                    if self.live.borrow().closed {
+                        return Err(JournalError::Closed);
+                    }
+                    sleep(PAUSE_MAX / 2).await;
+                }
                 Err(JournalError::Unavailable { reason }) => {
                     debug!(reason, "a follower waits for the log");
                     if self.live.borrow().closed {
