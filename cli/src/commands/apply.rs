@@ -97,7 +97,9 @@ async fn plan_inner(
     let (sources, name) = read(&args.target, terminal)?;
     let session = session()?;
     let what = format!("there is no plan for {name} in {}", args.target.env);
-    let mut payload = preview(&sources, &args.target, args.output, &what, &session).await?;
+    // What is saved is shown as it is saved.
+    let plan = if args.save { String::new() } else { format!("plan {{ {} }}", shown(args.output)) };
+    let mut payload = preview(&sources, &args.target, &plan, &what, &session).await?;
     if args.save {
         let (application, revision) = record(&sources, &session).await?;
         let input = input(&args.target, &application, revision);
@@ -123,17 +125,17 @@ async fn plan_inner(
     Ok(!counts.is_nothing())
 }
 
-/// What a deployment of the files would do: refused, or not, before anything of it is recorded.
+/// What a deployment of the files would do, as much of it as `plan` asks for: refused, or not, before anything of it is
+/// recorded.
 async fn preview(
     sources: &Sources,
     target: &Target,
-    output: Output,
+    plan: &str,
     what: &str,
     session: &Session,
 ) -> Outcome<Value> {
-    let plan = shown(output);
     let query = format!(
-        "query($input: PlanPreviewInput!) {{ planPreview(input: $input) {{ plan {{ {plan} }} \
+        "query($input: PlanPreviewInput!) {{ planPreview(input: $input) {{ {plan} \
          userErrors {{ code path message hint }} }} }}"
     );
     let input = sources.preview(target);
@@ -152,7 +154,7 @@ pub(super) async fn apply(
     let (sources, name) = read(&args.target, terminal)?;
     let session = session()?;
     let what = format!("{name} in {} was refused", args.target.env);
-    preview(&sources, &args.target, Output::Table, &what, &session).await?;
+    preview(&sources, &args.target, "", &what, &session).await?;
     let (application, revision) = record(&sources, &session).await?;
     let mut payload = ask(
         &session,

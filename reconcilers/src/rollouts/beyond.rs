@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use domain::lifecycle::{Command, Lifetime};
 use domain::plan::Plan;
 use domain::rollout::Waiting;
-use domain::{Resource, ResourceId, Spec, Time};
+use domain::{Resource, ResourceId, Spec};
 
-use super::steps::{Run, Status, Verdict, deleted, incarnation, progress, timed_out};
+use super::steps::{Run, Status, Verdict, Waits, deleted, incarnation, progress};
 
 /// What the plan's resources need and the plan found there, in no step of it.
 pub(super) fn relied_on(plan: &Plan) -> BTreeSet<ResourceId> {
@@ -62,8 +62,7 @@ pub(super) fn leftovers(run: &Run<'_>) -> Verdict {
 /// wants is there, not when there was nothing left to say. What was ready and broke since is no rollout's.
 pub(super) fn unfinished(run: &Run<'_>) -> Verdict {
     let planned: BTreeSet<_> = run.plan.steps.iter().map(|step| &step.resource).collect();
-    let mut first: Option<Waiting> = None;
-    let mut deadline = None;
+    let mut waits = Waits::default();
     for id in run.members.iter().filter(|id| !planned.contains(id)) {
         let Some(Resource::Live(body)) = run.states.get(id) else { continue };
         if body.readiness.generation == body.generation {
@@ -72,15 +71,13 @@ pub(super) fn unfinished(run: &Run<'_>) -> Verdict {
         match progress(body) {
             Status::Failed(reason) => return Verdict::Failed(format!("{id}: {reason}")),
             Status::Waiting { reason, since } => {
-                let due = since.max(run.started_at).plus_micros(run.timeout_micros);
-                if due <= run.now {
-                    return Verdict::Failed(timed_out(id, &reason, run));
+                if let Err(late) = waits.add(run, id, reason, since) {
+                    return Verdict::Failed(late);
                 }
-                deadline = Some(deadline.map_or(due, |earlier: Time| earlier.min(due)));
-                first.get_or_insert(Waiting { resource: id.clone(), reason });
             }
             Status::Done { .. } | Status::Intend(_) => {}
         }
     }
-    first.map_or(Verdict::Done, |waiting| Verdict::Wait { waiting, deadline })
+    let deadline = waits.deadline;
+    waits.first.map_or(Verdict::Done, |waiting| Verdict::Wait { waiting, deadline })
 }

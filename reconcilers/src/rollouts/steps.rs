@@ -76,8 +76,7 @@ pub fn judge(run: &Run<'_>) -> Verdict {
     let mut done_at: Vec<Option<Time>> = Vec::with_capacity(run.plan.steps.len());
     let mut open: Vec<bool> = Vec::with_capacity(run.plan.steps.len());
     let mut intents = Vec::new();
-    let mut waiting: Option<Waiting> = None;
-    let mut deadline: Option<Time> = None;
+    let mut waits = Waits::default();
     for step in &run.plan.steps {
         let before = Before::of(run.plan, step, &done_at, &open);
         open.push(before.open);
@@ -94,13 +93,10 @@ pub fn judge(run: &Run<'_>) -> Verdict {
                 return Verdict::Failed(format!("{}: {reason}", step.resource));
             }
             Status::Waiting { reason, since } if before.done => {
-                let since = since.max(before.done_at).max(run.started_at);
-                let due = since.plus_micros(run.timeout_micros);
-                if due <= run.now {
-                    return Verdict::Failed(timed_out(&step.resource, &reason, run));
+                let since = since.max(before.done_at);
+                if let Err(late) = waits.add(run, &step.resource, reason, since) {
+                    return Verdict::Failed(late);
                 }
-                deadline = Some(deadline.map_or(due, |earlier| earlier.min(due)));
-                waiting.get_or_insert(Waiting { resource: step.resource.clone(), reason });
             }
             Status::Done { .. }
             | Status::Intend(_)
@@ -113,8 +109,8 @@ pub fn judge(run: &Run<'_>) -> Verdict {
         return Verdict::Intend(intents);
     }
     if done_at.iter().any(Option::is_none) {
-        let waiting = waiting.unwrap_or_else(|| first_open(run, &done_at));
-        return Verdict::Wait { waiting, deadline };
+        let waiting = waits.first.unwrap_or_else(|| first_open(run, &done_at));
+        return Verdict::Wait { waiting, deadline: waits.deadline };
     }
     match run.plan.header.purpose {
         Purpose::Delete => beyond::leftovers(run),
@@ -155,9 +151,31 @@ impl Before {
     }
 }
 
-pub(super) fn timed_out(resource: &ResourceId, reason: &str, run: &Run<'_>) -> String {
-    let seconds = run.timeout_micros / 1_000_000;
-    format!("{resource} took longer than {seconds} s: {reason}")
+/// What is waited for, and until when.
+#[derive(Default)]
+pub(super) struct Waits {
+    pub(super) first: Option<Waiting>,
+    pub(super) deadline: Option<Time>,
+}
+
+impl Waits {
+    /// Waits for one more, or says that it took too long.
+    pub(super) fn add(
+        &mut self,
+        run: &Run<'_>,
+        resource: &ResourceId,
+        reason: String,
+        since: Time,
+    ) -> Result<(), String> {
+        let due = since.max(run.started_at).plus_micros(run.timeout_micros);
+        if due <= run.now {
+            let seconds = run.timeout_micros / 1_000_000;
+            return Err(format!("{resource} took longer than {seconds} s: {reason}"));
+        }
+        self.deadline = Some(self.deadline.map_or(due, |earlier| earlier.min(due)));
+        self.first.get_or_insert(Waiting { resource: resource.clone(), reason });
+        Ok(())
+    }
 }
 
 fn first_open(run: &Run<'_>, done_at: &[Option<Time>]) -> Waiting {
