@@ -45,23 +45,35 @@ pub(crate) fn embedded(folder: &Path) -> Arc<dyn Journal> {
 /// The views, brought up to the end of the log as a server does that starts, are those that a fresh fold gives.
 pub(crate) async fn views_are_the_fold(log: &Path, views: &Path) {
     let journal = embedded(log);
-    follow(&journal, views).await;
-    are_the_fold(&journal, rows(&SqliteViews::open(views).unwrap()).await).await;
+    let incremental = followed(&journal, views).await;
+    are_the_fold(&incremental, &fold(&journal).await);
 }
 
-/// The rows of views that are at the end of the log are those that a fresh fold gives.
-pub(crate) async fn are_the_fold(journal: &Arc<dyn Journal>, incremental: Vec<String>) {
+/// The rows of all views, and the position that they show.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) position: i64,
+    pub(crate) rows: Vec<String>,
+}
+
+/// What views hold that were brought up to the end of the log somehow is what a fresh fold gave.
+pub(crate) fn are_the_fold(incremental: &Shown, fold: &Shown) {
+    assert_eq!(incremental.position, fold.position, "two different moments");
+    let missing = fold.rows.iter().find(|row| incremental.rows.binary_search(row).is_err());
+    assert_eq!(missing, None, "the views lack what the log tells");
+    let besides = incremental.rows.iter().find(|row| fold.rows.binary_search(row).is_err());
+    assert_eq!(besides, None, "the views show what the log does not tell");
+    assert_eq!(incremental.rows.len(), fold.rows.len(), "the views show something twice");
+}
+
+/// What a fresh fold of the whole log gives.
+pub(crate) async fn fold(journal: &Arc<dyn Journal>) -> Shown {
     let fresh = tempfile::tempdir().unwrap();
-    follow(journal, fresh.path()).await;
-    let fold = rows(&SqliteViews::open(fresh.path()).unwrap()).await;
-    assert_eq!(incremental.len(), fold.len(), "the views have other rows than the log gives");
-    for (shown, told) in incremental.iter().zip(&fold) {
-        assert_eq!(shown, told, "the views show what the log does not tell");
-    }
+    followed(journal, fresh.path()).await
 }
 
-/// Brings views up to the end of the log.
-async fn follow(journal: &Arc<dyn Journal>, folder: &Path) {
+/// Brings views up to the end of the log, and gives what they hold.
+async fn followed(journal: &Arc<dyn Journal>, folder: &Path) -> Shown {
     let head = journal.head().await.unwrap();
     let views = Views::open_sqlite(folder).await.unwrap();
     let mut status = views.status();
@@ -69,6 +81,9 @@ async fn follow(journal: &Arc<dyn Journal>, folder: &Path) {
         status.wait_for(|status| status.position >= head).await.unwrap();
     };
     projections::run(Arc::clone(journal), views, reached).await.unwrap();
+    let store = SqliteViews::open(folder).unwrap();
+    let position = store.checkpoint().await.unwrap().position;
+    Shown { position, rows: rows(&store).await }
 }
 
 /// Every row of every view, in the same order whatever the store's.

@@ -12,7 +12,7 @@ use servers::clock::Jump;
 use servers::nats::Nats;
 use servers::stack::{self, Replica, Stack};
 
-use crate::checks;
+use crate::checks::{self, Shown};
 use crate::ledger::Ledger;
 use crate::load::Load;
 
@@ -213,9 +213,11 @@ async fn check(stack: &Stack, load: &Load) -> usize {
     }
     let journal = log(stack).await;
     let views = PostgresViews::open(&stack.postgres.url(), NAMESPACE).await.unwrap();
-    let rows = settled(&*journal, &views).await;
+    let (shown, fold) = tokio::time::timeout(servers::PATIENCE, settled(&journal, &views))
+        .await
+        .expect("the world comes to rest");
+    checks::are_the_fold(&shown, &fold);
     let length = checks::log_holds(&*journal, &acknowledged).await;
-    checks::are_the_fold(&journal, rows).await;
     let ledger = Ledger::read(&stack.world_file());
     assert!(ledger.doubled.is_empty(), "done twice:\n{}", ledger.doubled.join("\n"));
     length
@@ -227,23 +229,31 @@ async fn log(stack: &Stack) -> Arc<dyn Journal> {
     Arc::new(JetStreamJournal::open(&options).await.unwrap())
 }
 
-/// Waits until nothing is left to be done, and the views show all of it. Gives every row of them.
-async fn settled(journal: &dyn Journal, views: &dyn ViewStore) -> Vec<String> {
-    let settling = async {
-        let mut turns = tokio::time::interval(STILL);
-        loop {
-            turns.tick().await;
-            let head = journal.head().await.unwrap();
-            let shown = views.checkpoint().await.unwrap().position;
-            let rows = checks::rows(views).await;
-            // Whatever was under way would have moved the log in the meantime.
-            turns.reset();
-            turns.tick().await;
-            if journal.head().await.unwrap() == head && u64::try_from(shown).unwrap() == head.get()
-            {
-                return rows;
-            }
+/// Waits until nothing is left to be done, and the views show all of it. Gives what they show, and what a fresh fold
+/// gives at the same position: a reconciler that was slow to come back may have gone on in between.
+async fn settled(journal: &Arc<dyn Journal>, views: &dyn ViewStore) -> (Shown, Shown) {
+    loop {
+        let shown = still(&**journal, views).await;
+        let fold = checks::fold(journal).await;
+        if fold.position == shown.position {
+            return (shown, fold);
         }
-    };
-    tokio::time::timeout(servers::PATIENCE, settling).await.expect("the world comes to rest")
+    }
+}
+
+/// Waits until nothing happens for a while, and the views show all that did.
+async fn still(journal: &dyn Journal, views: &dyn ViewStore) -> Shown {
+    let mut turns = tokio::time::interval(STILL);
+    loop {
+        turns.tick().await;
+        let head = journal.head().await.unwrap();
+        let position = views.checkpoint().await.unwrap().position;
+        let rows = checks::rows(views).await;
+        // Whatever was under way would have moved the log in the meantime.
+        turns.reset();
+        turns.tick().await;
+        if journal.head().await.unwrap() == head && u64::try_from(position).unwrap() == head.get() {
+            return Shown { position, rows };
+        }
+    }
 }
