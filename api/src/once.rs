@@ -107,6 +107,11 @@ impl Work<'_> {
         &self.actor
     }
 
+    /// The log holds everything up to here that was acknowledged before this was asked.
+    pub(crate) const fn position(&self) -> Position {
+        self.position
+    }
+
     /// Carries out one command.
     pub(crate) async fn execute<D: Decider>(
         &mut self,

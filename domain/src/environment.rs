@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decider::{Decider, Rejection};
-use crate::kinds::cluster;
-use crate::name::{Name, is_label};
+use crate::kinds::{KindName, cluster};
+use crate::name::{Name, ResourceId, is_label};
 use crate::time::Time;
 
 /// The aggregate's kind in streams.
@@ -165,6 +165,12 @@ impl Rejection for Refused {
 }
 
 impl Definition {
+    /// The clusters that it offers.
+    pub fn offered(&self) -> impl Iterator<Item = ResourceId> {
+        let names = self.clusters.keys().filter_map(|name| name.parse().ok());
+        names.map(|name| ResourceId::new(KindName::Cluster, name))
+    }
+
     /// The first cluster that another environment, too, makes when it needs it, and makes otherwise: whoever needed it
     /// first would win.
     #[must_use]

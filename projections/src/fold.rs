@@ -1,5 +1,6 @@
 //! From commits to rows: the fold of every stream, kept at hand for the streams that move.
 
+mod edges;
 mod rows;
 
 use std::borrow::Cow;
@@ -10,10 +11,11 @@ use domain::commit::{Commit, EventRecord, UnreadableEvent};
 use journal::Recorded;
 
 use crate::ProjectionError;
-use crate::batch::{Batch, EdgeChange, EdgeKey, Held, Membership, OPEN, RevisionRow, VersionRow};
+use crate::batch::{Batch, EdgeKey, Held, Membership, OPEN, RevisionRow, VersionRow};
 use crate::columns::Columns;
 use crate::poison::{Poison, caught, cut};
 use crate::state::State;
+use edges::{edges_of, mark, rewire};
 use rows::{activity, handles};
 
 /// States kept at hand, in each of two generations. A state is some 2 KiB: up to some 16 MiB in all.
@@ -268,38 +270,6 @@ fn close(batch: &mut Batch, from_position: i64, at: i64) {
         Some(row) => row.to_position = at,
         None => batch.closed.push((from_position, at)),
     }
-}
-
-/// While this is the same, so is the spec, and with it what the resource needs.
-type Mark = Option<(uuid::Uuid, u64)>;
-
-fn mark(state: &State) -> Mark {
-    let State::Resource(resource) = state else { return None };
-    resource.body().map(|body| (body.uid, body.generation))
-}
-
-fn edges_of(stream: &StreamId, state: &State) -> BTreeSet<EdgeKey> {
-    let State::Resource(resource) = state else { return BTreeSet::new() };
-    let needs = resource.body().map(|body| body.spec.needs()).unwrap_or_default();
-    let key = |need: domain::Need| EdgeKey {
-        source: stream.to_string(),
-        target: need.resource.stream(stream.tenant()).to_string(),
-        output: clean(&need.output.unwrap_or_default()).into_owned(),
-    };
-    needs.into_iter().map(key).collect()
-}
-
-fn rewire(
-    batch: &mut Batch,
-    before: &BTreeSet<EdgeKey>,
-    after: BTreeSet<EdgeKey>,
-    at: i64,
-) -> BTreeSet<EdgeKey> {
-    let gone = before.difference(&after).cloned();
-    batch.edges.extend(gone.map(|edge| EdgeChange::Closed { edge, at }));
-    let new = after.difference(before).cloned();
-    batch.edges.extend(new.map(|edge| EdgeChange::Opened { edge, at }));
-    after
 }
 
 /// A text of others as every store can keep it: PostgreSQL has no NUL, and indexes take only so much.

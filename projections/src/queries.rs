@@ -10,6 +10,7 @@ mod activity;
 mod graph;
 mod list;
 mod occupied;
+mod offered;
 mod quarantine;
 mod sql;
 mod why;

@@ -1,7 +1,7 @@
 //! The statements that write, in SQL that SQLite and PostgreSQL read alike. A number is first used in its order.
 
 /// Changes whenever the tables do: views of another schema are rebuilt, never migrated.
-pub(crate) const SCHEMA: i64 = 5;
+pub(crate) const SCHEMA: i64 = 6;
 
 /// The tables, in the SQLite dialect: `INTEGER PRIMARY KEY` is the row id itself.
 pub(crate) const SCHEMA_SQLITE: &str = include_str!("sql/schema.sqlite.sql");

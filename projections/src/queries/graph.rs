@@ -62,7 +62,9 @@ impl Views {
         let statements = [one_way("source"), one_way("target")];
         let mut answers = self.select_all(&statements).await?.into_iter();
         let needs = read_edges(answers.next().unwrap_or_default())?;
-        let needed_by = read_edges(answers.next().unwrap_or_default())?;
+        let mut needed_by = read_edges(answers.next().unwrap_or_default())?;
+        // An environment that offers a cluster does not need it.
+        needed_by.retain(|edge| edge.source.resource().is_some());
         Ok(Edges { needs, needed_by })
     }
 

@@ -28,7 +28,8 @@ CREATE TABLE versions (
 );
 CREATE UNIQUE INDEX versions_stream ON versions (stream, from_position);
 
--- `source` needs `output` of `target`; an empty output: it is enough that it is ready.
+-- `source` needs `output` of `target`; an empty output: it is enough that it is ready. An environment is the source of
+-- an edge to each cluster that it offers.
 CREATE TABLE edges (
     source TEXT COLLATE "C" NOT NULL,
     target TEXT COLLATE "C" NOT NULL,

@@ -34,7 +34,8 @@ CREATE INDEX versions_by_update ON versions (tenant, resource, from_position, ki
 CREATE INDEX versions_unready ON versions (tenant, ready, resource, stream)
     WHERE to_position = 9223372036854775807 AND ready = 0 AND phase <> 'gone';
 
--- `source` needs `output` of `target`; an empty output: it is enough that it is ready.
+-- `source` needs `output` of `target`; an empty output: it is enough that it is ready. An environment is the source of
+-- an edge to each cluster that it offers.
 CREATE TABLE edges (
     source TEXT NOT NULL,
     target TEXT NOT NULL,

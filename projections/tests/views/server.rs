@@ -186,7 +186,7 @@ fn the_tables_of_another_version_are_left_to_the_program_of_that_version() {
         );
         let left = server.query(DATABASE, &schemas).unwrap();
         let left: Vec<_> = left.into_iter().flatten().flatten().collect();
-        assert_eq!(left, [format!("{namespace}_v3_7"), format!("{namespace}_v5_2")]);
+        assert_eq!(left, [format!("{namespace}_v3_7"), format!("{namespace}_v6_2")]);
     });
 }
 

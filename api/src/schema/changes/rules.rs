@@ -1,13 +1,12 @@
 //! What a platform team says: classes and environments.
 
-use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use async_graphql::Json;
 use domain::class::{self, Class};
 use domain::environment::{self, Disagreement, Environment};
-use projections::queries::PAGE_MAX;
-use projections::{Filter, Sort};
+use domain::{Name, ResourceId};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,8 +17,6 @@ use crate::schema::mutation::EnvironmentDefineInput;
 
 /// How long the views may take to know every environment that was defined before.
 const SEEN_MAX: Duration = Duration::from_secs(5);
-/// The most pages of environments that are looked at: ten thousand of them.
-const PAGES_MAX: u32 = 100;
 
 /// Says what a class is: a new version, unless the last one says the same.
 pub(crate) async fn define_class(work: &mut Work<'_>, definition: Value) -> Result<Answer, Stop> {
@@ -69,15 +66,13 @@ async fn agree(
     definition: &environment::Definition,
     alongside: Vec<environment::Definition>,
 ) -> Result<(), Stop> {
-    let mut others = BTreeMap::new();
-    for other in environments(work).await? {
-        others.insert(other.name.clone(), other);
-    }
-    for other in alongside {
-        others.insert(other.name.clone(), other);
-    }
-    others.remove(&definition.name);
-    for other in others.values() {
+    let but: Result<Vec<Name>, Stop> = iter::once(definition)
+        .chain(&alongside)
+        .map(|stated| name("input.definition.name", &stated.name))
+        .collect();
+    let mut others = offering(work, definition, &but?).await?;
+    others.extend(alongside.into_iter().filter(|other| other.name != definition.name));
+    for other in &others {
         let Some(Disagreement { cluster, fields }) = definition.disagreement(other) else {
             continue;
         };
@@ -96,23 +91,19 @@ async fn agree(
     Ok(())
 }
 
-/// What every environment says now. The views know their names, the log what they say.
-async fn environments(work: &Work<'_>) -> Result<Vec<environment::Definition>, Stop> {
+/// What other environments say now that offer the same clusters. The views know who they are, the log what they say.
+async fn offering(
+    work: &Work<'_>,
+    definition: &environment::Definition,
+    but: &[Name],
+) -> Result<Vec<environment::Definition>, Stop> {
     let (plane, executor) = (work.plane, &work.plane.probed.executor);
-    let head = executor.journal().head().await?;
-    plane.views.at_least(head, SEEN_MAX).await?;
-    let filter = Filter::of(plane.tenant.clone(), &[environment::KIND]);
-    let (mut found, mut after) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let page = plane.views.list(&filter, Sort::Name, after.as_deref(), PAGE_MAX, None).await?;
-        for row in page.items {
-            let state = executor.load_state::<Environment>(&row.stream).await?.state;
-            found.extend(state.definition.clone());
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
+    let clusters: Vec<ResourceId> = definition.offered().collect();
+    plane.views.at_least(work.position(), SEEN_MAX).await?;
+    let mut found = Vec::new();
+    for stream in plane.views.offering(&plane.tenant, &clusters, but).await? {
+        let state = executor.load_state::<Environment>(&stream).await?.state;
+        found.extend(state.definition.clone());
     }
     Ok(found)
 }
