@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup servers peers demo up-cluster test check soak bench bless
+.PHONY: help setup servers peers demo demo-kubernetes up-cluster test check soak bench bless
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,17 +19,21 @@ setup:
 	  else echo "missing: $$missing. On Debian: sudo apt-get install $$missing" >&2; exit 1; fi; \
 	fi
 
-# nats-server, PostgreSQL, moto and libfaketime into target/servers. Does nothing when they are there.
+# nats-server, PostgreSQL, moto, libfaketime and Kubernetes into target/servers. Does nothing when they are there.
 servers: setup ## Installs the real servers that tests and benchmarks run
 	@./tests/servers/install.sh
 
-# etcd, where Go is there to build it. Does nothing when it is there.
+# etcd's benchmark. Does nothing when it is there.
 peers: setup ## Builds the servers of others that benchmarks measure beside Cairn
 	@./tests/servers/peers.sh
 
 demo: setup ## Deploys the sample shop into the simulated world and leaves it running (ONCE=1: exits)
 	$(CARGO) build --locked -p cairn-cli
 	./target/debug/cairn demo $(if $(ONCE),--once)
+
+demo-kubernetes: servers ## The demo on a real Kubernetes, whose nodes and pods pretend (ONCE=1: exits)
+	$(CARGO) build --locked -p cairn-cli -p cairn-servers
+	@./target/debug/demo-kubernetes $(if $(ONCE),--once)
 
 up-cluster: servers ## Three nats-servers, PostgreSQL and two processes of each role, until Ctrl-C
 	$(CARGO) build --locked -p cairn-cli -p cairn-servers

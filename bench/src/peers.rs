@@ -1,15 +1,16 @@
 //! What others store under what they do, where they can be had: etcd, and Kubernetes' API server on top of it.
 //!
-//! `make peers` builds etcd, its own benchmark and kube-apiserver, where Go is there.
+//! `make servers` brings both; `make peers` builds etcd's own benchmark.
 
 use std::path::Path;
 
 use anyhow::Context as _;
-use servers::{Place, Port, Process};
+use servers::Place;
+use servers::kubernetes::Etcd;
 use tokio::process::Command;
 
 use crate::commands;
-use crate::kubernetes::Kubernetes;
+use crate::kubernetes;
 use crate::report::Report;
 use crate::server::Server;
 use crate::threeport;
@@ -30,40 +31,34 @@ const ROUNDS: u32 = 2;
 /// Measures beside whatever is there, and says what is not.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
     let name = "commands, window 64, class power-loss / etcd's default puts";
-    match (servers::program("etcd", "etcd"), servers::program("etcd-benchmark", "etcd-benchmark")) {
-        (Ok(etcd), Ok(benchmark)) => {
+    match servers::program("etcd-benchmark", "etcd-benchmark") {
+        Ok(benchmark) => {
             let (mut ours, mut theirs) = (0.0, 0.0);
             for _ in 0..ROUNDS {
-                theirs += puts(&etcd, &benchmark, PUTS / scale).await? / f64::from(ROUNDS);
+                theirs += puts(&benchmark, PUTS / scale).await? / f64::from(ROUNDS);
                 ours += commands::on_sqlite(LIVES / scale).await? / f64::from(ROUNDS);
             }
             report.ratio(name, "/s", ours, theirs, 0.5);
         }
-        (Err(missing), _) | (_, Err(missing)) => report.note(name, format!("absent: {missing}")),
+        Err(missing) => report.note(name, format!("absent: {missing}")),
     }
     let name =
         "creates of 1 kB, 64, class power-loss: GraphQL over HTTP / kube-apiserver over HTTPS";
-    match Kubernetes::programs() {
-        Ok(programs) => {
-            let (mut ours, mut theirs) = (0.0, 0.0);
-            for _ in 0..ROUNDS {
-                theirs += programs.creates(CREATES / scale).await? / f64::from(ROUNDS);
-                let server = Server::start(1).await?;
-                let create = threeport::creation();
-                ours +=
-                    server.access().rate(64, CREATES / scale, create).await? / f64::from(ROUNDS);
-            }
-            report.ratio(name, "/s", ours, theirs, 8.0);
-        }
-        Err(missing) => report.note(name, format!("absent: {missing}")),
+    let (mut ours, mut theirs) = (0.0, 0.0);
+    for _ in 0..ROUNDS {
+        theirs += kubernetes::creates(CREATES / scale).await? / f64::from(ROUNDS);
+        let server = Server::start(1).await?;
+        let create = threeport::creation();
+        ours += server.access().rate(64, CREATES / scale, create).await? / f64::from(ROUNDS);
     }
+    report.ratio(name, "/s", ours, theirs, 8.0);
     Ok(())
 }
 
 /// Puts a second into one etcd as it is by default: synced before they are acknowledged.
-async fn puts(etcd: &Path, benchmark: &Path, count: u64) -> anyhow::Result<f64> {
+async fn puts(benchmark: &Path, count: u64) -> anyhow::Result<f64> {
     let place = Place::new();
-    let etcd = Etcd::start(etcd, &place)?;
+    let etcd = Etcd::start(&place, true);
     let client = etcd.url();
     let total = count.to_string();
     let mut command = Command::new(benchmark);
@@ -75,45 +70,4 @@ async fn puts(etcd: &Path, benchmark: &Path, count: u64) -> anyhow::Result<f64> 
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rate = said.lines().find_map(|line| line.trim().strip_prefix("Requests/sec:"));
     Ok(rate.context("the benchmark says no rate")?.trim().parse()?)
-}
-
-/// One etcd, as it is by default.
-pub(crate) struct Etcd {
-    clients: Port,
-    _process: Process,
-}
-
-impl Etcd {
-    pub(crate) fn start(program: &Path, place: &Place) -> anyhow::Result<Self> {
-        let (clients, peers) = (Port::reserve(), Port::reserve());
-        let url = |port: &Port| format!("http://127.0.0.1:{}", port.number());
-        let (client, peer, data) = (url(&clients), url(&peers), place.join("etcd"));
-        let arguments = [
-            "--data-dir",
-            data.to_str().context("a readable path")?,
-            "--listen-client-urls",
-            &client,
-            "--advertise-client-urls",
-            &client,
-            "--listen-peer-urls",
-            &peer,
-            "--initial-advertise-peer-urls",
-            &peer,
-            "--initial-cluster",
-            &format!("default={peer}"),
-            "--log-level",
-            "error",
-        ];
-        let process = Process::new(program, &arguments, None, &place.join("etcd.log"));
-        process.start();
-        servers::until("etcd", || {
-            let answer = servers::http::get(clients.number(), "/health");
-            matches!(answer, Ok((200, _))).then_some(())
-        });
-        Ok(Self { clients, _process: process })
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.clients.number())
-    }
 }

@@ -14,7 +14,8 @@ use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal};
 use reconcilers::providers::Provided;
 use reconcilers::{
-    CallError, Driver, Performed, Provider, Providers, Reconcile, Settings, Target, WallClock,
+    CallError, Driver, Performed, Provider, Providers, Reconcile, Scene, Settings, Target,
+    WallClock,
 };
 use sim::{Nature, Options, Sim};
 use tokio::sync::{mpsc, watch};
@@ -42,17 +43,20 @@ type Call = <Bucket as Reconcile>::Call;
 type Observed = <Bucket as Reconcile>::Observed;
 
 impl Provider<Bucket> for Watched {
-    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Observed, CallError>> {
-        let _ = self.looks.send((target.uid, Instant::now()));
-        Provider::<Bucket>::observe(&*self.world, target)
+    fn observe<'a>(
+        &'a self,
+        scene: Scene<'a, Bucket>,
+    ) -> BoxFuture<'a, Result<Observed, CallError>> {
+        let _ = self.looks.send((scene.target.uid, Instant::now()));
+        Provider::<Bucket>::observe(&*self.world, scene)
     }
 
     fn perform<'a>(
         &'a self,
-        target: &'a Target,
+        scene: Scene<'a, Bucket>,
         call: Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>> {
-        Provider::<Bucket>::perform(&*self.world, target, call)
+        Provider::<Bucket>::perform(&*self.world, scene, call)
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {

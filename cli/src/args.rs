@@ -130,6 +130,9 @@ pub(crate) struct Demo {
     /// End after the last step instead of leaving the server running
     #[arg(long)]
     pub(crate) once: bool,
+    /// Run on the cluster that this kubeconfig leads to; what is no part of a cluster is simulated still
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<std::path::PathBuf>,
     /// How much faster than ours the simulated world's clock runs
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=SPEED_MAX), value_name = "FACTOR")]
     pub(crate) speed: u32,

@@ -52,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// The world it acts on.
     pub(crate) world: WorldAt,
+    /// Where secret values are kept.
+    pub(crate) secrets: PathBuf,
     /// Where the log's archive is kept, if anywhere.
     pub(crate) archive: Option<ArchiveAt>,
     /// Where the log is.
@@ -67,6 +69,9 @@ impl Settings {
         self.roles.contains(&role)
     }
 }
+
+/// The folder of secrets in a data folder, unless another is named.
+pub(crate) const SECRETS: &str = "secrets";
 
 /// A part of a server, which runs until the server closes.
 type Part = BoxFuture<'static, Result<(), String>>;

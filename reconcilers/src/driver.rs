@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::decision::{Act, Decision, Next, StepError, Tried};
 use crate::index::Index;
-use crate::providers::{Effect, Facts, Providers};
+use crate::providers::{Effect, Facts, Providers, spec};
 use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
 use crate::rollouts::RollBack;
 
@@ -149,8 +149,11 @@ impl Driver {
             unneeded: unneeded_at.is_some_and(|due| due <= at),
             at,
         };
-        let step = self.providers.of(target.id.kind).look(facts).await;
-        let step = step.map_err(StepError::Observe)?;
+        let step = match (self.providers.of(target.id.kind).look(facts).await, &unmet) {
+            // What is in a cluster that is not ready cannot be seen, and does not have to be.
+            (Err(_), Some(unmet)) => Step::Wait(unmet.clone()),
+            (step, _) => step.map_err(StepError::Observe)?,
+        };
         let poll_at = poll_at(&step, &resource, at);
         let act = act_of(step, &resource, target, at);
         let again_at = unneeded_at.filter(|due| *due > at).into_iter().chain(poll_at).min();
@@ -163,7 +166,7 @@ impl Driver {
         Some(since.plus_micros(self.settings.grace_micros))
     }
 
-    /// The outputs of everything it needs, and the first need that is not ready.
+    /// The outputs of everything it needs or needed, and the first need that is not ready.
     async fn needs(
         &self,
         resource: &Resource,
@@ -171,8 +174,8 @@ impl Driver {
     ) -> Result<(Inputs, Option<Waiting>), StepError> {
         let mut inputs = Inputs::default();
         let mut unmet = None;
-        let Resource::Live(body) = resource else { return Ok((inputs, unmet)) };
-        for need in body.spec.needs() {
+        let Some(spec) = spec(resource) else { return Ok((inputs, unmet)) };
+        for need in spec.needs() {
             if inputs.outputs.contains_key(&need.resource) {
                 continue;
             }

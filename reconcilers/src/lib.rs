@@ -7,6 +7,7 @@
 //! [`mod@run`] (the loop), [`leases`] (who works on what), [`rollouts`] (a deployment's steps), [`sweep`] (what
 //! nobody wants any more).
 
+pub mod changes;
 pub mod clock;
 pub mod converge;
 pub mod decision;
@@ -21,6 +22,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod rollouts;
 pub mod run;
+pub mod secrets;
 pub mod sweep;
 
 pub use clock::{Clock, WallClock};
@@ -28,5 +30,7 @@ pub use driver::{Driver, Settings};
 pub use leases::Leases;
 pub use planner::{PlanError, Planned, Planner, WayBack};
 pub use providers::Providers;
-pub use reconcile::{CallError, Performed, Provider, Reconcile, Step, Subject, Target, Waiting};
+pub use reconcile::{
+    CallError, Performed, Provider, Reconcile, Scene, Step, Subject, Target, Waiting,
+};
 pub use run::run;

@@ -11,7 +11,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::reconcile::{CallError, Performed, Provider, Reconcile, Step, Subject, Target, Waiting};
+use crate::reconcile::{
+    CallError, Performed, Provider, Reconcile, Scene, Step, Subject, Target, Waiting,
+};
 
 /// A call to a provider, ready to be made.
 pub struct Effect {
@@ -68,7 +70,8 @@ impl<K: Reconcile> AnyProvider for Provided<K> {
             let Some(spec) = spec(facts.resource).and_then(<K as TypedSpec>::of) else {
                 return Ok(Step::Settled);
             };
-            let observed = self.0.observe(facts.target).await?;
+            let scene = Scene { target: facts.target, spec, inputs: facts.inputs };
+            let observed = self.0.observe(scene).await?;
             let subject = Subject {
                 resource: facts.resource,
                 spec,
@@ -78,9 +81,9 @@ impl<K: Reconcile> AnyProvider for Provided<K> {
                 at: facts.at,
             };
             Ok(match K::next(&subject, facts.inputs, &observed) {
-                Step::Perform(call) => Step::Perform(self.effect(facts.target, call)),
+                Step::Perform(call) => Step::Perform(self.effect(scene, call)),
                 Step::PerformThenRecord(call, command) => {
-                    Step::PerformThenRecord(self.effect(facts.target, call), command)
+                    Step::PerformThenRecord(self.effect(scene, call), command)
                 }
                 Step::Record(command) => Step::Record(command),
                 Step::Wait(waiting) => Step::Wait(waiting),
@@ -106,15 +109,21 @@ impl<K: Reconcile> AnyProvider for Provided<K> {
 }
 
 impl<K: Reconcile> Provided<K> {
-    fn effect(&self, target: &Target, call: K::Call) -> Effect {
-        let (provider, target) = (Arc::clone(&self.0), target.clone());
+    fn effect(&self, scene: Scene<'_, K>, call: K::Call) -> Effect {
+        let provider = Arc::clone(&self.0);
+        let (target, spec) = (scene.target.clone(), scene.spec.clone());
+        let inputs = scene.inputs.clone();
         let what = format!("{call:?}").split([' ', '(']).next().unwrap_or_default().to_owned();
-        Effect { what, run: async move { provider.perform(&target, call).await }.boxed() }
+        let run = async move {
+            let scene = Scene { target: &target, spec: &spec, inputs: &inputs };
+            provider.perform(scene, call).await
+        };
+        Effect { what, run: run.boxed() }
     }
 }
 
 /// What is or was wanted.
-fn spec(resource: &Resource) -> Option<&Spec> {
+pub(crate) fn spec(resource: &Resource) -> Option<&Spec> {
     match resource {
         Resource::Live(body) | Resource::Deleting(body, _) => Some(&body.spec),
         Resource::Gone(grave) => Some(&grave.spec),
@@ -128,10 +137,14 @@ macro_rules! providers {
         #[allow(missing_docs, reason = "one field a kind, each documented in its module")]
         pub struct Providers { $(pub $module: Provided<domain::kinds::$kind>),* }
 
+        /// Whoever acts on every kind.
+        pub trait World: $(Provider<domain::kinds::$kind> +)* {}
+
+        impl<P: $(Provider<domain::kinds::$kind> +)*> World for P {}
+
         impl Providers {
             /// One provider for every kind.
-            pub fn all<P>(provider: &Arc<P>) -> Self
-            where P: $(Provider<domain::kinds::$kind> +)* {
+            pub fn all<P: World>(provider: &Arc<P>) -> Self {
                 Self { $($module: Provided::from(Arc::clone(provider))),* }
             }
 

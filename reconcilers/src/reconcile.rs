@@ -111,6 +111,24 @@ impl Target {
     }
 }
 
+/// What the log says of one incarnation, for whoever acts on it.
+pub struct Scene<'a, K: Reconcile> {
+    /// Which.
+    pub target: &'a Target,
+    /// What is wanted of it, or was.
+    pub spec: &'a K::Spec,
+    /// What its needs have published, as far as they have.
+    pub inputs: &'a Inputs,
+}
+
+impl<K: Reconcile> Clone for Scene<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: Reconcile> Copy for Scene<'_, K> {}
+
 /// How a call that did not fail went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Performed {
@@ -137,12 +155,12 @@ pub struct CallError {
 /// - Every call may be made twice: that is the same as once. A create carries a token for it.
 pub trait Provider<K: Reconcile>: Send + Sync + 'static {
     /// Looks at what carries this uid. What it says may be out of date.
-    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<K::Observed, CallError>>;
+    fn observe<'a>(&'a self, scene: Scene<'a, K>) -> BoxFuture<'a, Result<K::Observed, CallError>>;
 
     /// Does it.
     fn perform<'a>(
         &'a self,
-        target: &'a Target,
+        scene: Scene<'a, K>,
         call: K::Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>>;
 

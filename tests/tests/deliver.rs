@@ -5,88 +5,20 @@
     reason = "most of what happens is not what a test asks about"
 )]
 
-use std::path::{Path, PathBuf};
-
 use domain::plan::{Purpose, StepAction};
 use domain::{KindName, OutputValue, Resource};
 use sim::{Entry, Happening};
 use tests::Plane;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
-}
-
-fn score_files(folder: &Path) -> Vec<PathBuf> {
-    let entries =
-        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> =
-        entries.filter(|path| path.to_string_lossy().ends_with(".score.yaml")).collect();
-    files.sort();
-    files
-}
-
-fn paths(files: &[PathBuf]) -> Vec<&Path> {
-    files.iter().map(PathBuf::as_path).collect()
-}
-
-/// Applications of public Score documents, or of the project's own where those are not there.
-fn public_applications() -> Vec<(String, Vec<PathBuf>)> {
-    let shared = root().join("../shared/data/score");
-    let own = root().join("samples/score");
-    let base = if shared.is_dir() { shared } else { own };
-    let mut applications = Vec::new();
-    for file in score_files(&base) {
-        let name = file
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .replace(".score.yaml", "")
-            .replace("--", "-");
-        applications.push((name, vec![file]));
-    }
-    for (name, folders) in [
-        ("files", vec!["specification--files"]),
-        ("boutique", vec!["onlineboutique"]),
-        ("store", vec!["aks-store-demo"]),
-        ("traderx", vec!["traderx/services"]),
-    ] {
-        let files: Vec<_> =
-            folders.iter().flat_map(|folder| score_files(&base.join(folder))).collect();
-        if !files.is_empty() {
-            applications.push((name.to_owned(), files));
-        }
-    }
-    // The AI variant of `product` takes the place of the other, beside the rest of the store.
-    let with_ai = score_files(&base.join("aks-store-demo/with-ai"));
-    if !with_ai.is_empty() {
-        let rest = score_files(&base.join("aks-store-demo"));
-        let rest = rest.into_iter().filter(|file| !file.ends_with("product.score.yaml"));
-        applications.push(("store-ai".to_owned(), rest.chain(with_ai).collect()));
-    }
-    applications
-}
+use tests::samples::{applications, root, unprotected_shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_public_score_document_is_delivered_to_ready() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(directory.path()).await;
-    let applications = public_applications();
+    let applications = applications();
     assert!(!applications.is_empty());
-    for (name, files) in &applications {
-        let images: &[_] = if name == "traderx" {
-            &[("ingress", "registry.example/traderx/ingress:1")]
-        } else {
-            &[]
-        };
-        plane.apply(name, &paths(files), images).await;
-        plane.deliver(name).await;
-        let again = plane.plan(name, Purpose::Deploy, None).await.unwrap();
-        assert!(
-            again.plan.steps.is_empty(),
-            "{name}: a second plan must be empty: {:?}",
-            again.plan.steps
-        );
+    for sample in &applications {
+        plane.deliver_sample(sample).await;
     }
     plane.stop().await;
 }
@@ -210,14 +142,7 @@ async fn a_broken_database_is_named_as_the_blocker_until_it_heals() {
 async fn a_deletion_leaves_nothing_and_goes_from_what_needs_to_what_is_needed() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start(directory.path()).await;
-    let file = directory.path().join("app.yaml");
-    let text = std::fs::read_to_string(root().join("samples/shop/app.yaml")).unwrap();
-    std::fs::write(
-        &file,
-        text.replace("db: {type: postgres, delete: protect}", "db: {type: postgres}"),
-    )
-    .unwrap();
-    plane.apply("shop", &[&file], &[]).await;
+    plane.apply("shop", &[&unprotected_shop(directory.path())], &[]).await;
     plane.deliver("shop").await;
     let before = ledger_length(&plane);
     plane.delete("shop").await;

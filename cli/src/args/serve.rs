@@ -47,6 +47,10 @@ pub(crate) struct Stores {
     /// The views: `postgres://USER:PASSWORD@HOST/DATABASE` [default: SQLite in the data folder]
     #[arg(long, env = "CAIRN_VIEWS", hide_env_values = true, value_name = "URL")]
     pub(crate) views: Option<String>,
+    /// The folder of secrets, such as the kubeconfigs of existing clusters: a file for each [default: secrets in the data
+    /// folder]
+    #[arg(long, env = "CAIRN_SECRETS", value_name = "FOLDER")]
+    pub(crate) secrets: Option<PathBuf>,
     /// Start only if the log promises this: process-crash, power-loss or quorum
     #[arg(long, value_name = "CLASS")]
     pub(crate) require_durability: Option<Durability>,

@@ -18,6 +18,11 @@ use crate::terminal::Terminal;
 const SHOP: &str = include_str!("../../../samples/shop/app.yaml");
 /// Where it is found in the demo's folder, as in the repository.
 const SHOP_PATH: &str = "samples/shop/app.yaml";
+/// The environment of a demo on a real cluster.
+const DEV: &str = include_str!("../../../docs/kubernetes/dev.yaml");
+const DEV_PATH: &str = "docs/kubernetes/dev.yaml";
+/// Where that environment says that the kubeconfig is kept.
+const KUBECONFIG: &str = "secrets/clusters/dev-a";
 /// The context that leads to the demo's server.
 const CONTEXT: &str = "demo";
 
@@ -30,6 +35,7 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         roles: Role::ALL.into(),
         data: folder.0.join("data"),
         listen,
+        secrets: folder.0.join("secrets"),
         world: WorldAt::Here(Nature { speed: args.speed, seed: 1 }),
         archive: None,
         journal: LogAt::Sqlite(None),
@@ -53,7 +59,7 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         let _ = stopped.await;
     }));
     let shown = tokio::select! {
-        shown = show(&context, terminal) => shown,
+        shown = show(&context, terminal, &folder, args.kubeconfig.as_deref()) => shown,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
     };
     if args.once && matches!(shown, Ok(Exit::Done)) {
@@ -84,8 +90,18 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
 }
 
 /// What is shown, in order.
-async fn show(context: &Context, terminal: &Terminal) -> Outcome {
+async fn show(
+    context: &Context,
+    terminal: &Terminal,
+    folder: &Folder,
+    kubeconfig: Option<&Path>,
+) -> Outcome {
     let stage = Stage { context, terminal };
+    if let Some(kubeconfig) = kubeconfig {
+        folder.take(kubeconfig)?;
+        terminal.say("\n# The environment runs on a real cluster.");
+        stage.play(&["env", "apply", DEV_PATH]).await?;
+    }
     let image = "web=registry.example/shop/web:1.5";
     terminal.say("\n# One file: three workloads, and what they need.");
     stage.play(&["plan", SHOP_PATH, "-e", "dev"]).await?;
@@ -181,14 +197,29 @@ impl Folder {
         let folder = Self(
             std::env::temp_dir().join(format!("cairn-demo-{}", uuid::Uuid::new_v4().simple())),
         );
-        let sample = folder.0.join(SHOP_PATH);
-        let failed = |error: std::io::Error| {
-            Failure::new(Exit::Invalid, format!("cannot use {}: {error}", folder.0.display()))
-        };
-        std::fs::create_dir_all(sample.parent().unwrap_or(Path::new("."))).map_err(failed)?;
-        std::fs::write(&sample, SHOP).map_err(failed)?;
-        std::env::set_current_dir(&folder.0).map_err(failed)?;
+        folder.put(SHOP_PATH, SHOP)?;
+        folder.put(DEV_PATH, DEV)?;
+        std::env::set_current_dir(&folder.0).map_err(|error| folder.failed(&error))?;
         Ok(folder)
+    }
+
+    /// Keeps a kubeconfig where the server looks for it.
+    fn take(&self, kubeconfig: &Path) -> Outcome<()> {
+        let text = std::fs::read_to_string(kubeconfig).map_err(|error| {
+            Failure::new(Exit::Invalid, format!("cannot read {}: {error}", kubeconfig.display()))
+        })?;
+        self.put(KUBECONFIG, &text)
+    }
+
+    fn put(&self, path: &str, text: &str) -> Outcome<()> {
+        let file = self.0.join(path);
+        let folder = file.parent().unwrap_or(&self.0);
+        std::fs::create_dir_all(folder).map_err(|error| self.failed(&error))?;
+        std::fs::write(&file, text).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        Failure::new(Exit::Invalid, format!("cannot use {}: {error}", self.0.display()))
     }
 }
 

@@ -47,9 +47,11 @@ pub(super) async fn run(args: Up, terminal: &Terminal) -> Outcome {
 
 /// How a server is set up by its command line.
 pub(super) fn settings(stores: Stores, roles: BTreeSet<Role>, world: WorldAt) -> Outcome<Settings> {
+    let data = serve::data_folder(stores.data_dir)?;
     Ok(Settings {
         roles,
-        data: serve::data_folder(stores.data_dir)?,
+        secrets: stores.secrets.unwrap_or_else(|| data.join(serve::SECRETS)),
+        data,
         listen: stores.listen,
         world,
         archive: stores.archive,

@@ -1,12 +1,14 @@
-//! The simulated world behind a server: its own, or one that several share.
+//! The world behind a server: the simulated one, its own or one that several share, and real clusters beside it.
 
 use std::sync::Arc;
 
+use ::reconcilers::secrets::Stores;
 use ::reconcilers::{Providers, WallClock};
 use api::{Simulate, SimulateError, WorldFault};
 use domain::{ResourceId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use kubernetes::{Beside, Clusters, Kubernetes};
 use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
 use super::{Part, Settings, trouble};
@@ -27,24 +29,36 @@ pub(crate) enum WorldAt {
     Nowhere,
 }
 
-/// A world.
+/// A world: the simulated one, and beside it whatever real clusters there are.
 #[derive(Clone)]
-pub(super) enum World {
+pub(super) struct World {
+    simulated: Simulated,
+    kubernetes: Arc<Kubernetes>,
+}
+
+#[derive(Clone)]
+enum Simulated {
     Here(Arc<Sim>),
     Elsewhere(Arc<Remote>),
 }
 
 /// Opens the world of a data folder, or speaks to the one at an address.
 pub(super) fn open(settings: &Settings) -> Outcome<Option<World>> {
-    match &settings.world {
-        WorldAt::Here(nature) => make(&settings.data, *nature).map(World::Here).map(Some),
+    let simulated = match &settings.world {
+        WorldAt::Here(nature) => make(&settings.data, *nature).map(Simulated::Here)?,
         WorldAt::Elsewhere(url) => match Remote::connect(url) {
-            Ok(world) => Ok(Some(World::Elsewhere(world))),
-            Err(error) => Err(Failure::new(Exit::Invalid, error.to_string())
-                .hint("run `cairn sim serve` and name its address, such as http://127.0.0.1:7119")),
+            Ok(world) => Simulated::Elsewhere(world),
+            Err(error) => {
+                let hint =
+                    "run `cairn sim serve` and name its address, such as http://127.0.0.1:7119";
+                return Err(Failure::new(Exit::Invalid, error.to_string()).hint(hint));
+            }
         },
-        WorldAt::Nowhere => Ok(None),
-    }
+        WorldAt::Nowhere => return Ok(None),
+    };
+    let secrets = Arc::new(Stores::new(settings.secrets.clone()));
+    let kubernetes = Arc::new(Kubernetes::new(Clusters::new(secrets, Arc::new(WallClock))));
+    Ok(Some(World { simulated, kubernetes }))
 }
 
 /// The world of a data folder.
@@ -81,15 +95,15 @@ fn unserved(error: &sim::ServeError) -> Failure {
 impl World {
     /// Who acts on each kind.
     pub(super) fn providers(&self) -> Providers {
-        match self {
-            Self::Here(world) => Providers::all(world),
-            Self::Elsewhere(world) => Providers::all(world),
+        match &self.simulated {
+            Simulated::Here(world) => Beside::providers(world, &self.kubernetes),
+            Simulated::Elsewhere(world) => Beside::providers(world, &self.kubernetes),
         }
     }
 
     /// What keeps a world of our own going.
     pub(super) fn part(&self, closed: impl Future<Output = ()> + Send + 'static) -> Option<Part> {
-        let Self::Here(world) = self else { return None };
+        let Simulated::Here(world) = &self.simulated else { return None };
         let world = Arc::clone(world);
         Some(
             async move {
@@ -125,11 +139,11 @@ impl Simulate for Outside {
             WorldFault::Remove => Happening::Remove { by },
         };
         async move {
-            let happened = match &self.world {
-                World::Here(world) => {
+            let happened = match &self.world.simulated {
+                Simulated::Here(world) => {
                     world.happen(&self.tenant, resource, what).map_err(Into::into)
                 }
-                World::Elsewhere(world) => world.happen(&self.tenant, resource, what).await,
+                Simulated::Elsewhere(world) => world.happen(&self.tenant, resource, what).await,
             };
             happened.map_err(|error| match error {
                 RemoteError::NotThere(NotThere(id)) => SimulateError::NotFound(id),

@@ -14,15 +14,37 @@ pub struct Cluster;
 pub struct Spec {
     /// Where it is, in the environment's words, such as `eu-west`. Replacing it replaces the cluster.
     pub location: String,
+    /// The cluster that is there already and is used as it is. Then nothing else of this is said, but its location and
+    /// what it brings along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Existing>,
     /// The Kubernetes minor version, such as `1.36`. May only go up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
     /// The fewest nodes.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub nodes_min: u32,
     /// The most nodes, up to 1,000.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub nodes_max: u32,
     /// What it brings along, such as `gateway`: not installed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+}
+
+/// Where the kubeconfig of a cluster that is there already is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Existing {
+    /// Which store of secrets: `file`, the server's folder of secrets.
+    pub store: String,
+    /// Where in the store, such as `clusters/eu`.
+    pub path: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn minor(version: &str) -> Option<u32> {
@@ -36,6 +58,16 @@ impl Kind for Cluster {
 
     fn validate(spec: &Spec) -> Vec<Violation> {
         let mut violations = Vec::new();
+        if let Some(existing) = &spec.existing {
+            if !spec.version.is_empty() || spec.nodes_min != 0 || spec.nodes_max != 0 {
+                let words = "is used as it is: say nothing of version, nodes_min and nodes_max";
+                violations.push(Violation::new("existing", words));
+            }
+            if existing.store != "file" {
+                violations.push(Violation::new("existing.store", "must be `file`: the server's folder of secrets"));
+            }
+            return violations;
+        }
         if minor(&spec.version).is_none() {
             violations.push(Violation::new("version", "must be a Kubernetes minor version such as 1.36"));
         }
@@ -54,6 +86,9 @@ impl Kind for Cluster {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
+        if let Some(change) = Change::forces("existing", &old.existing, &new.existing) {
+            return change;
+        }
         if minor(&new.version) < minor(&old.version) {
             return Change::Refused { why: format!("version cannot go down ({} -> {})", old.version, new.version) };
         }

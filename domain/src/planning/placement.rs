@@ -32,6 +32,8 @@ const BRINGS: i64 = 20;
 const FREE: i64 = 30;
 /// Workloads that one node takes, as a rule of thumb (Kubernetes: 110 pods a node, system pods and rollouts off).
 const WORKLOADS_PER_NODE: u32 = 50;
+/// Workloads that a cluster takes which is there already, unless its offer says: its nodes are not ours to count.
+const WORKLOADS_OF_EXISTING: u32 = 1_000;
 
 /// A candidate and what is known of it.
 struct Candidate<'a> {
@@ -131,7 +133,12 @@ fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capabil
         Some(Resource::Live(body)) if body.is_ready() => add(READY, "is ready".into()),
         Some(Resource::Live(_)) => add(EXISTS, "exists, but is not ready".into()),
         Some(Resource::Absent | Resource::Deleting(..) | Resource::Gone(_)) | None => {
-            add(0, "has to be made".into());
+            let words = if site.spec.existing.is_some() {
+                "has yet to be connected to"
+            } else {
+                "has to be made"
+            };
+            add(0, words.into());
         }
     }
     if candidate.offer.tiers == [scene.definition.tier] {
@@ -180,7 +187,10 @@ struct Room {
 
 impl Room {
     fn of(scene: &Scene<'_>, candidate: &Candidate<'_>, site: &Site<'_>) -> Self {
-        let by_nodes = site.spec.nodes_max.saturating_mul(WORKLOADS_PER_NODE);
+        let by_nodes = match &site.spec.existing {
+            Some(_) => WORKLOADS_OF_EXISTING,
+            None => site.spec.nodes_max.saturating_mul(WORKLOADS_PER_NODE),
+        };
         Self {
             total: candidate.offer.workloads_max.unwrap_or(by_nodes),
             occupied: scene.context.occupied.get(&candidate.id).copied().unwrap_or(0),

@@ -5,7 +5,6 @@
 //! demo, for rehearsals, and as the world that the tests run in. [`serve`] shares one with other processes, where
 //! each has a [`Remote`] of it.
 
-mod changes;
 pub mod duration;
 pub mod fault;
 mod object;

@@ -9,12 +9,12 @@ use domain::{ResourceId, StreamId, Tenant, Time};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use reconcilers::changes::Changes;
 use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Clock, Performed, Provider, Reconcile, Target};
+use reconcilers::{CallError, Clock, Performed, Provider, Reconcile, Scene, Target};
 use tokio::sync::Notify;
 use tracing::error;
 
-use crate::changes::Changes;
 use crate::fault::{Fault, NoFaults, Operation, Script};
 use crate::object::{Entry, Happening, Object};
 use crate::store::{Store, StoreError};
@@ -163,7 +163,10 @@ impl Sim {
     }
 
     /// See [`Provider::observe`]; kinds do not differ here, nor in the calls below.
-    pub(crate) async fn see(&self, target: &Target) -> Result<Option<Seen>, CallError> {
+    ///
+    /// # Errors
+    /// As the script of faults says.
+    pub async fn see(&self, target: &Target) -> Result<Option<Seen>, CallError> {
         self.call(Operation::Observe, Some(target), |inner, fault| {
             let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
             Ok(inner.world.see(target.uid, lag, self.clock.now()))
@@ -172,7 +175,10 @@ impl Sim {
     }
 
     /// See [`Provider::perform`].
-    pub(crate) async fn make(&self, target: &Target, call: &Call) -> Result<Performed, CallError> {
+    ///
+    /// # Errors
+    /// As the script of faults says, or when what is kept cannot be written.
+    pub async fn make(&self, target: &Target, call: &Call) -> Result<Performed, CallError> {
         let operation = match call {
             Call::Create { .. } => Operation::Create,
             Call::Update(_) => Operation::Update,
@@ -247,16 +253,19 @@ impl<K> Provider<K> for Sim
 where
     K: Reconcile<Observed = Option<Seen>, Call = Call>,
 {
-    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
-        self.see(target).boxed()
+    fn observe<'a>(
+        &'a self,
+        scene: Scene<'a, K>,
+    ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
+        self.see(scene.target).boxed()
     }
 
     fn perform<'a>(
         &'a self,
-        target: &'a Target,
+        scene: Scene<'a, K>,
         call: Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>> {
-        async move { self.make(target, &call).await }.boxed()
+        async move { self.make(scene.target, &call).await }.boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {

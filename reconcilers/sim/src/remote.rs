@@ -8,13 +8,13 @@ use domain::{ResourceId, StreamId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt as _};
+use reconcilers::changes::Changes;
 use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Performed, Provider, Reconcile, Target};
+use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, info};
 
-use crate::changes::Changes;
 use crate::object::Happening;
 use crate::provider::refused;
 use crate::wire::{CHANGES, HAPPEN, LIST, MAKE, REMOVE, SEE};
@@ -130,16 +130,19 @@ impl<K> Provider<K> for Remote
 where
     K: Reconcile<Observed = Option<Seen>, Call = Call>,
 {
-    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
-        self.ask(SEE, target).boxed()
+    fn observe<'a>(
+        &'a self,
+        scene: Scene<'a, K>,
+    ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
+        self.ask(SEE, scene.target).boxed()
     }
 
     fn perform<'a>(
         &'a self,
-        target: &'a Target,
+        scene: Scene<'a, K>,
         call: Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>> {
-        async move { self.ask(MAKE, &(target, call)).await }.boxed()
+        async move { self.ask(MAKE, &(scene.target, call)).await }.boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {

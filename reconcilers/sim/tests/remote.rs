@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::kinds::Bucket;
+use domain::kinds::{Bucket, bucket};
+use domain::text::Inputs;
 use futures::StreamExt as _;
 use reconcilers::converge::{Call, Desired, SeenState};
-use reconcilers::{Performed, Provider, Target, WallClock};
+use reconcilers::{Performed, Provider, Scene, Target, WallClock};
 use sim::{Happening, Nature, Options, Remote, RemoteError, ServeError, Sim};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -63,14 +64,18 @@ async fn a_world_elsewhere_does_what_it_is_asked_and_is_the_same_after_it_was_aw
         id: "bucket/files".parse().unwrap(),
         uid: Uuid::new_v4(),
     };
-    let away = as_bucket(&world).observe(&target).await.unwrap_err();
+    let spec = serde_json::json!({ "region": "eu" });
+    let (spec, inputs): (bucket::Spec, _) =
+        (serde_json::from_value(spec).unwrap(), Inputs::default());
+    let scene = Scene { target: &target, spec: &spec, inputs: &inputs };
+    let away = as_bucket(&world).observe(scene).await.unwrap_err();
     assert!(away.message.contains("does not answer"), "{away}");
 
     let serving = serve(folder.path(), address);
     let mut changes = as_bucket(&world).changes();
     let desired = Desired::new(serde_json::json!({ "region": "eu" }));
     let create = Call::Create { token: Uuid::new_v4(), desired };
-    let made = until(async || as_bucket(&world).perform(&target, create.clone()).await.ok()).await;
+    let made = until(async || as_bucket(&world).perform(scene, create.clone()).await.ok()).await;
     assert_eq!(made, Performed::Finished);
     let told = async {
         let mut turns = tokio::time::interval(Duration::from_millis(50));
@@ -87,7 +92,7 @@ async fn a_world_elsewhere_does_what_it_is_asked_and_is_the_same_after_it_was_aw
     };
     assert_eq!(tokio::time::timeout(PATIENCE, told).await.unwrap(), target.stream());
     until(async || {
-        let seen = as_bucket(&world).observe(&target).await.unwrap().unwrap();
+        let seen = as_bucket(&world).observe(scene).await.unwrap().unwrap();
         (seen.state == SeenState::Ready).then_some(())
     })
     .await;
@@ -96,9 +101,9 @@ async fn a_world_elsewhere_does_what_it_is_asked_and_is_the_same_after_it_was_aw
     assert!(matches!(nothing, RemoteError::NotThere(_)), "{nothing}");
 
     drop(serving);
-    until(async || as_bucket(&world).observe(&target).await.is_err().then_some(())).await;
+    until(async || as_bucket(&world).observe(scene).await.is_err().then_some(())).await;
     let _serving = serve(folder.path(), address);
-    until(async || as_bucket(&world).observe(&target).await.ok()).await.unwrap();
+    until(async || as_bucket(&world).observe(scene).await.ok()).await.unwrap();
     assert_eq!(as_bucket(&world).sweep().await.unwrap(), [target]);
 }
 

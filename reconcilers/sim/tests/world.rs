@@ -9,11 +9,10 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use domain::kinds::Database;
 use domain::{KindName, Time};
 use futures::FutureExt as _;
 use reconcilers::converge::{Call, Desired, Seen, SeenState, create_token};
-use reconcilers::{CallError, Clock, Performed, Provider, Target};
+use reconcilers::{CallError, Clock, Performed, Target};
 use serde_json::json;
 use sim::fault::Planned;
 use sim::{Entry, Fault, Happening, Nature, Operation, Options, Sim};
@@ -52,7 +51,7 @@ impl Cloud {
     }
 
     fn call(&self, call: Call) -> Option<Result<Performed, CallError>> {
-        Provider::<Database>::perform(&self.sim, &self.target, call).now_or_never()
+        self.sim.make(&self.target, &call).now_or_never()
     }
 
     fn create(&self) -> Option<Result<Performed, CallError>> {
@@ -61,7 +60,7 @@ impl Cloud {
     }
 
     fn see(&self) -> Option<Seen> {
-        Provider::<Database>::observe(&self.sim, &self.target).now_or_never().unwrap().unwrap()
+        self.sim.see(&self.target).now_or_never().unwrap().unwrap()
     }
 
     fn created(&self) -> usize {

@@ -6,6 +6,7 @@
 //! - [`nats::Nats`], one nats-server with JetStream, and [`nats::Cluster`], several that can be divided;
 //! - [`postgres::Postgres`], one PostgreSQL, and [`postgres::Postgres::shared`], one for a whole test program;
 //! - [`moto::Moto`], which is S3 for tests;
+//! - [`kubernetes::ControlPlane`], a real Kubernetes whose nodes and pods pretend;
 //! - [`proxy::Proxy`], a bad network in front of any of them, [`disk::SmallDisk`], a full disk under them, and
 //!   [`clock::WallClock`], a clock that jumps;
 //! - [`Process`], any other program, to be treated like them;
@@ -24,6 +25,7 @@
 pub mod clock;
 pub mod disk;
 pub mod http;
+pub mod kubernetes;
 pub mod moto;
 pub mod nats;
 mod place;
@@ -71,6 +73,15 @@ pub fn program(name: &str, installed: &str) -> std::io::Result<PathBuf> {
     let found = on_path.chain([folder().join(installed)]).find(|program| program.is_file());
     let missing = || format!("{name} is neither on PATH nor in {}", folder().display());
     found.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, missing()))
+}
+
+/// A program that was built together with this one.
+#[must_use]
+pub fn built_beside(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("a path");
+    let program = here.with_file_name(name);
+    assert!(program.exists(), "{} is not there: cargo build -p cairn-cli", program.display());
+    program
 }
 
 /// Looks until there is an answer; ends the test where there is none in time.

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use journal::Journal as _;
 use reconcilers::converge::{Call, create_token};
 use reconcilers::decision::{Decision, Next, StepError};
-use reconcilers::{Clock as _, Performed, Provider, Target};
+use reconcilers::{Clock as _, Performed, Target};
 use uuid::Uuid;
 
 use crate::plane::Plane;
@@ -93,7 +93,7 @@ impl Rogue {
 impl Plane {
     fn sees(&mut self, stream: &StreamId, uid: Uuid) -> bool {
         let target = self.target(stream, uid);
-        let seen = Provider::<domain::kinds::Bucket>::observe(&*self.sim, &target).now_or_never();
+        let seen = self.sim.see(&target).now_or_never();
         !matches!(seen, Some(Ok(None)))
     }
 
@@ -103,8 +103,8 @@ impl Plane {
 
     fn perform_rogue(&mut self, stream: &StreamId, uid: Uuid, call: Call) -> bool {
         let target = self.target(stream, uid);
-        let done = Provider::<domain::kinds::Bucket>::perform(&*self.sim, &target, call);
-        matches!(done.now_or_never(), Some(Ok(Performed::Finished)))
+        let done = self.sim.make(&target, &call).now_or_never();
+        matches!(done, Some(Ok(Performed::Finished)))
     }
 
     fn record_rogue(&mut self, stream: &StreamId, command: impl FnOnce(domain::Time) -> Command) {

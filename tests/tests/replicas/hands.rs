@@ -7,7 +7,7 @@ use domain::StreamId;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use reconcilers::{CallError, Performed, Provider, Reconcile, Target};
+use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
 use sim::Sim;
 
 /// What every replica is doing, and has done.
@@ -68,23 +68,23 @@ impl<K: Reconcile> Provider<K> for Reached
 where
     Sim: Provider<K>,
 {
-    fn observe<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<K::Observed, CallError>> {
-        Provider::<K>::observe(&*self.world, target)
+    fn observe<'a>(&'a self, scene: Scene<'a, K>) -> BoxFuture<'a, Result<K::Observed, CallError>> {
+        Provider::<K>::observe(&*self.world, scene)
     }
 
     fn perform<'a>(
         &'a self,
-        target: &'a Target,
+        scene: Scene<'a, K>,
         call: K::Call,
     ) -> BoxFuture<'a, Result<Performed, CallError>> {
         async move {
-            let _hand = self.hands.take(&target.stream(), self.replica);
+            let _hand = self.hands.take(&scene.target.stream(), self.replica);
             *self.hands.0.lock().unwrap().calls.entry(self.replica).or_default() += 1;
             // A call takes its time: others have theirs meanwhile.
             for _ in 0..50 {
                 tokio::task::yield_now().await;
             }
-            Provider::<K>::perform(&*self.world, target, call).await
+            Provider::<K>::perform(&*self.world, scene, call).await
         }
         .boxed()
     }

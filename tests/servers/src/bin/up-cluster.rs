@@ -1,12 +1,11 @@
 //! `make up-cluster`: Cairn past one machine, on this one, until Ctrl-C.
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it speaks to whoever started it")]
 
-use std::path::PathBuf;
-
+use servers::built_beside;
 use servers::stack::{Options, Stack};
 
 fn main() {
-    let cairn = beside("cairn");
+    let cairn = built_beside("cairn");
     println!(
         "three nats-servers, PostgreSQL, a simulated world and two processes of each role ..."
     );
@@ -26,12 +25,4 @@ fn main() {
     println!("\nKill what you like. Ctrl-C ends and removes everything.");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(tokio::signal::ctrl_c()).expect("a signal");
-}
-
-/// A program that was built together with this one.
-fn beside(name: &str) -> PathBuf {
-    let here = std::env::current_exe().expect("a path");
-    let program = here.with_file_name(name);
-    assert!(program.exists(), "{} is not there: cargo build -p cairn-cli", program.display());
-    program
 }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// Everybody who listens.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(Mutex<Vec<Weak<Listener>>>);
+pub struct Changes(Mutex<Vec<Weak<Listener>>>);
 
 #[derive(Debug)]
 struct Listener {
@@ -23,7 +23,7 @@ struct Listener {
 
 impl Changes {
     /// Tells whoever listens to the kind. Nobody does: nobody needs to know.
-    pub(crate) fn tell(&self, stream: &StreamId) {
+    pub fn tell(&self, stream: &StreamId) {
         let mut listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| {
             let Some(listener) = listener.upgrade() else { return false };
@@ -37,7 +37,7 @@ impl Changes {
     }
 
     /// Listens to a kind, or to all.
-    pub(crate) fn listen(&self, kind: Option<&'static str>) -> BoxStream<'static, StreamId> {
+    pub fn listen(&self, kind: Option<&'static str>) -> BoxStream<'static, StreamId> {
         let (untold, told) = (Mutex::default(), Notify::new());
         let listener = Arc::new(Listener { kind, untold, told });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&listener));

@@ -1,0 +1,336 @@
+//! One cluster: how it is reached, and what is ours in it.
+//!
+//! # Flow
+//! Its kubeconfig is read from the store of secrets and its client made from that · one watch a kind keeps the cache ·
+//! when the cluster refuses our credentials, or the kubeconfig changes, all of it begins anew. Nothing has to be
+//! restarted for that.
+//!
+//! # Guarantees
+//! - That it cannot be reached is a state with a beginning and a reason, and ends by itself.
+//! - What is seen before every kind was listed once counts for nothing.
+
+mod address;
+mod cache;
+mod client;
+mod kinds;
+mod shared;
+mod watch;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::lifecycle::FailureClass;
+use domain::{SecretRef, StreamId, Time};
+use reconcilers::changes::Changes;
+use reconcilers::secrets::Secrets;
+use reconcilers::{CallError, Clock, Target};
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch as channel};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::kubeconfig;
+use crate::labels;
+use crate::objects::Key;
+pub(crate) use cache::Entry;
+use client::{REQUESTS_MAX, Requests};
+use kinds::{WATCHED, Watched};
+use shared::Shared;
+
+/// How often a kubeconfig is read again: a rotated one is used that soon, also before the old one is refused.
+const REREAD: Duration = Duration::from_secs(30);
+/// The pause before a kubeconfig that cannot be used is read again.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether a cluster can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Its objects are being listed for the first time.
+    Connecting,
+    /// It is followed.
+    Reached {
+        /// Its version, such as `v1.36.3`.
+        version: String,
+        /// The address of its API server.
+        endpoint: String,
+    },
+    /// It is not.
+    Unreachable {
+        /// Since when.
+        since: Time,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One cluster.
+pub struct Cluster {
+    shared: Arc<Shared>,
+    turns: Semaphore,
+    running: tokio::task::AbortHandle,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+impl Cluster {
+    fn connect(
+        credentials: SecretRef,
+        secrets: Arc<dyn Secrets>,
+        clock: Arc<dyn Clock>,
+        changes: Arc<Changes>,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(clock, changes));
+        let running = tokio::spawn(keep(Arc::clone(&shared), credentials, secrets)).abort_handle();
+        Self { shared, turns: Semaphore::new(REQUESTS_MAX), running }
+    }
+
+    /// Whether it can be reached; the receiver learns of every change.
+    #[must_use]
+    pub fn reach(&self) -> channel::Receiver<Reach> {
+        self.shared.reach()
+    }
+
+    /// Whether it can be reached now.
+    #[must_use]
+    pub fn reached(&self) -> Reach {
+        self.shared.reached()
+    }
+
+    /// Has somebody told whenever that changes.
+    pub(crate) fn tell(&self, stream: StreamId) {
+        self.shared.state().owners.insert(stream);
+    }
+
+    /// Everything of an incarnation.
+    ///
+    /// # Errors
+    /// While it cannot be said what is there.
+    pub(crate) fn of(&self, uid: Uuid) -> Result<Vec<(Key, Entry)>, CallError> {
+        self.warm()?;
+        Ok(self.shared.state().cache.of(uid))
+    }
+
+    /// Every incarnation that something is of.
+    pub(crate) fn targets(&self) -> Result<BTreeSet<Target>, CallError> {
+        self.warm()?;
+        Ok(self.shared.state().cache.targets())
+    }
+
+    /// Whether a namespace of ours is there, be it on its way out.
+    pub(crate) fn knows_namespace(&self, name: &str) -> bool {
+        self.shared.state().namespaces.contains_key(name)
+    }
+
+    /// Whether a namespace of ours is there to put things into.
+    pub(crate) fn has_namespace(&self, name: &str) -> bool {
+        self.shared.state().namespaces.get(name).is_some_and(|found| !found.going)
+    }
+
+    /// Whether nothing of ours is left in a namespace.
+    pub(crate) fn is_empty_in(&self, namespace: &str) -> bool {
+        self.shared.state().cache.is_empty_in(namespace)
+    }
+
+    fn warm(&self) -> Result<(), CallError> {
+        match &self.shared.reached() {
+            Reach::Reached { .. } => Ok(()),
+            Reach::Connecting => Err(retry("the cluster's objects are being listed")),
+            Reach::Unreachable { reason, .. } => {
+                Err(retry(&format!("the cluster cannot be reached: {reason}")))
+            }
+        }
+    }
+
+    fn requests(&self) -> Result<Requests, CallError> {
+        let requests = self.shared.state().requests.clone();
+        requests.ok_or_else(|| retry("the cluster is not connected to"))
+    }
+
+    /// Applies an object, and takes in what became of it.
+    pub(crate) async fn apply(
+        &self,
+        key: &Key,
+        body: &Value,
+        force: bool,
+    ) -> Result<(), CallError> {
+        let watched = kind(key)?;
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let object = requests.apply(&watched.resource(), key, body, force).await?;
+        self.shared.put(key.clone(), &object);
+        Ok(())
+    }
+
+    /// Reads an object.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Option<Value>, CallError> {
+        let watched = kind(key)?;
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        requests.get(&watched.resource(), key).await
+    }
+
+    /// Deletes an object of this uid. Whether it is gone.
+    pub(crate) async fn delete(&self, key: &Key, uid: &str) -> Result<bool, CallError> {
+        let watched = kind(key)?;
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let gone = requests.delete(&watched.resource(), key, uid).await?;
+        if gone {
+            self.shared.forget(key, uid);
+        } else {
+            self.shared.state().cache.mark_deleting(key, uid);
+        }
+        Ok(gone)
+    }
+}
+
+fn kind(key: &Key) -> Result<&'static Watched, CallError> {
+    Watched::find(&key.api_version, &key.kind).ok_or_else(|| CallError {
+        class: FailureClass::Terminal,
+        message: format!("{key}: {} is not followed", key.kind),
+    })
+}
+
+fn retry(message: &str) -> CallError {
+    CallError { class: FailureClass::Retry, message: message.to_owned() }
+}
+
+/// Keeps a cluster connected to, for ever.
+async fn keep(shared: Arc<Shared>, credentials: SecretRef, secrets: Arc<dyn Secrets>) {
+    loop {
+        match begin(&credentials, &*secrets).await {
+            Ok((text, requests, version)) => {
+                info!(version, endpoint = requests.endpoint, "connected to a cluster");
+                shared.begun(requests.clone(), version);
+                follow_all(&shared, &credentials, &*secrets, &text, &requests).await;
+            }
+            Err(error) => shared.unreachable(&error.message),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The kubeconfig, the client made of it, and the cluster's version.
+async fn begin(
+    credentials: &SecretRef,
+    secrets: &dyn Secrets,
+) -> Result<(String, Requests, String), CallError> {
+    let text = secrets.read(credentials).await?;
+    let access = kubeconfig::read(&text).map_err(|refused| CallError {
+        class: FailureClass::Terminal,
+        message: format!("its kubeconfig is refused: {refused}"),
+    })?;
+    let client = client::client(&access, address::resolve(&access.server).await?)?;
+    let version = tokio::time::timeout(PAUSE, client.apiserver_version()).await;
+    let version = version
+        .map_err(|_| retry("it does not answer"))?
+        .map_err(|error| retry(&client::told(&error)))?;
+    let endpoint = access.server.to_string();
+    Ok((text, Requests { client, endpoint }, version.git_version))
+}
+
+/// Follows every kind, until the credentials are refused or changed.
+async fn follow_all(
+    shared: &Arc<Shared>,
+    credentials: &SecretRef,
+    secrets: &dyn Secrets,
+    text: &str,
+    requests: &Requests,
+) {
+    let mut watches = JoinSet::new();
+    for watched in &WATCHED {
+        watches.spawn(watch::follow(Arc::clone(shared), requests.client.clone(), watched));
+    }
+    let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
+    loop {
+        tokio::select! {
+            ended = watches.join_next() => {
+                if let Some(Ok(watch::Ended::Unauthorized)) | None = ended {
+                    shared.unreachable("it does not accept our credentials; put new ones in the place of the old");
+                }
+                return;
+            }
+            _ = turns.tick() => {
+                if matches!(shared.reached(), Reach::Unreachable { .. }) {
+                    // Its name may lead elsewhere by now.
+                    return;
+                }
+                if secrets.read(credentials).await.is_ok_and(|now| now != text) {
+                    info!("the credentials of a cluster have changed");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Every cluster that somebody uses, by where its credentials are.
+pub struct Clusters {
+    secrets: Arc<dyn Secrets>,
+    clock: Arc<dyn Clock>,
+    changes: Arc<Changes>,
+    known: Mutex<HashMap<(String, String), Arc<Cluster>>>,
+}
+
+impl Clusters {
+    /// None yet.
+    #[must_use]
+    pub fn new(secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
+        Self { secrets, clock, changes: Arc::default(), known: Mutex::default() }
+    }
+
+    /// The cluster that these credentials lead to. It is connected to from the first time on.
+    #[must_use]
+    pub fn get(&self, credentials: &SecretRef) -> Arc<Cluster> {
+        let key = (credentials.store.clone(), credentials.path.clone());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let connect = || {
+            let (secrets, clock) = (Arc::clone(&self.secrets), Arc::clone(&self.clock));
+            let changes = Arc::clone(&self.changes);
+            Arc::new(Cluster::connect(credentials.clone(), secrets, clock, changes))
+        };
+        Arc::clone(known.entry(key).or_insert_with(connect))
+    }
+
+    /// Lets go of a cluster.
+    pub(crate) fn forget(&self, credentials: &SecretRef) {
+        let key = (credentials.store.clone(), credentials.path.clone());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
+    /// Every cluster that is known.
+    pub(crate) fn all(&self) -> Vec<Arc<Cluster>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// The value of a secret.
+    pub(crate) async fn secret(&self, reference: &SecretRef) -> Result<String, CallError> {
+        self.secrets.read(reference).await
+    }
+
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}
+
+/// The namespace object of a name, for reading and deleting it.
+pub(crate) fn namespace_key(name: &str) -> Key {
+    Key { api_version: "v1".into(), kind: "Namespace".into(), namespace: None, name: name.into() }
+}
+
+/// Whether an object carries our tenant: it is ours to delete.
+pub(crate) fn is_of(object: &Value, tenant: &domain::Tenant) -> bool {
+    let label = |name: &str| {
+        let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+        labels.and_then(|labels| labels.get(name)).and_then(Value::as_str)
+    };
+    label(labels::MANAGED_BY.0) == Some(labels::MANAGED_BY.1)
+        && label(labels::TENANT) == Some(tenant.as_str())
+}

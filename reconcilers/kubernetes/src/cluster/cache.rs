@@ -1,0 +1,158 @@
+//! What the watches of a cluster saw of our objects. Bounded by their number; of each, only what is asked for is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use domain::commit::Hash;
+use reconcilers::Target;
+use reconcilers::converge::SeenState;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::health::{health, pod_trouble};
+use crate::labels;
+use crate::objects::Key;
+
+/// What is kept of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Whose it is.
+    pub(crate) target: Target,
+    /// Its uid in the cluster, for deletions that must not meet another of the same name.
+    pub(crate) uid: String,
+    /// Grows with every change (Kubernetes: comparable since 1.35).
+    pub(crate) version: u64,
+    /// The digest of what was last asked for.
+    pub(crate) applied: Option<Hash>,
+    /// The digest of what we said of this object.
+    pub(crate) content: Option<Hash>,
+    /// Who owns which of its fields.
+    pub(crate) managed: Arc<[Value]>,
+    /// It is being deleted: the finalizers that hold it.
+    pub(crate) deleting: Option<Vec<String>>,
+    /// How it is.
+    pub(crate) state: SeenState,
+    /// What keeps a pod from running.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Entry {
+    /// What is kept of an object; none when it does not say whose it is.
+    pub(crate) fn of(object: &Value) -> Option<Self> {
+        let map = |pointer: &str| -> BTreeMap<String, String> {
+            let fields = object.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+            fields
+                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect()
+        };
+        let annotations = map("/metadata/annotations");
+        let target = labels::target(&map("/metadata/labels"), &annotations)?;
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let list = |pointer: &str| {
+            object.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default()
+        };
+        let finalizers = || {
+            let all = list("/metadata/finalizers");
+            all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let digest = |name: &str| annotations.get(name).and_then(|text| Hash::from_hex(text));
+        let is_pod = text("/kind") == Some("Pod");
+        Some(Self {
+            target,
+            uid: text("/metadata/uid").unwrap_or_default().to_owned(),
+            version: version(object),
+            applied: digest(labels::APPLIED),
+            content: digest(labels::CONTENT),
+            // A pod is its controller's: who owns its fields is never asked.
+            managed: if is_pod { Arc::from([]) } else { owners(list("/metadata/managedFields")) },
+            deleting: text("/metadata/deletionTimestamp").map(|_| finalizers()),
+            state: health(object),
+            trouble: if is_pod { pod_trouble(object) } else { None },
+        })
+    }
+}
+
+/// Who owns which fields of what is wanted: what is told of its status is nobody's concern here.
+fn owners(mut managed: Vec<Value>) -> Arc<[Value]> {
+    let of_status =
+        |entry: &Value| entry.get("subresource").and_then(Value::as_str) == Some("status");
+    managed.retain(|entry| !of_status(entry));
+    managed.into()
+}
+
+/// The resource version of an object.
+pub(crate) fn version(object: &Value) -> u64 {
+    let text = object.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Everything of ours in one cluster.
+#[derive(Default)]
+pub(crate) struct Cache {
+    entries: HashMap<Key, Entry>,
+    by_uid: HashMap<Uuid, BTreeSet<Key>>,
+}
+
+impl Cache {
+    /// Takes in an object, unless a newer one is there. Gives whose it is when it is news.
+    pub(crate) fn put(&mut self, key: Key, entry: Entry) -> Option<Target> {
+        if self
+            .entries
+            .get(&key)
+            .is_some_and(|known| known.version >= entry.version && known.uid == entry.uid)
+        {
+            return None;
+        }
+        let target = entry.target.clone();
+        self.remove(&key);
+        self.by_uid.entry(target.uid).or_default().insert(key.clone());
+        self.entries.insert(key, entry);
+        Some(target)
+    }
+
+    /// Drops an object. Gives whose it was.
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<Target> {
+        let entry = self.entries.remove(key)?;
+        if let Some(keys) = self.by_uid.get_mut(&entry.target.uid) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_uid.remove(&entry.target.uid);
+            }
+        }
+        Some(entry.target)
+    }
+
+    /// Drops what is of a kind and was not listed. Gives whose it was.
+    pub(crate) fn keep_only(&mut self, kind: &str, listed: &BTreeSet<Key>) -> Vec<Target> {
+        let gone = self.entries.keys().filter(|key| key.kind == kind && !listed.contains(*key));
+        let gone: Vec<Key> = gone.cloned().collect();
+        gone.iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// An object of this uid is on its way out: nobody has to wait for the watch to say so.
+    pub(crate) fn mark_deleting(&mut self, key: &Key, uid: &str) {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.uid == uid) {
+            entry.deleting.get_or_insert_default();
+        }
+    }
+
+    /// Everything of an incarnation.
+    pub(crate) fn of(&self, uid: Uuid) -> Vec<(Key, Entry)> {
+        let keys = self.by_uid.get(&uid).into_iter().flatten();
+        keys.filter_map(|key| Some((key.clone(), self.entries.get(key)?.clone()))).collect()
+    }
+
+    /// Whether anything is left in a namespace.
+    pub(crate) fn is_empty_in(&self, namespace: &str) -> bool {
+        !self.entries.keys().any(|key| key.namespace.as_deref() == Some(namespace))
+    }
+
+    /// Every incarnation that something is of.
+    pub(crate) fn targets(&self) -> BTreeSet<Target> {
+        self.entries.values().map(|entry| entry.target.clone()).collect()
+    }
+}

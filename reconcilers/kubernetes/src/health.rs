@@ -1,0 +1,162 @@
+//! How an object is, by its status. Pure. The rules are those of Argo CD's health checks and of `kubectl rollout
+//! status`.
+
+use reconcilers::converge::SeenState;
+use serde_json::Value;
+
+fn number(object: &Value, pointer: &str) -> i64 {
+    object.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A condition of its status: whether it is true, its reason and its message.
+fn condition<'a>(object: &'a Value, name: &str) -> Option<(bool, &'a str, &'a str)> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let found = conditions.iter().find(|condition| text(condition, "/type") == name)?;
+    Some((text(found, "/status") == "True", text(found, "/reason"), text(found, "/message")))
+}
+
+/// How an object is. What has no status is ready when it is there.
+#[must_use]
+pub fn health(object: &Value) -> SeenState {
+    match text(object, "/kind") {
+        "Deployment" => deployment(object),
+        "Job" => job(object),
+        _ => SeenState::Ready,
+    }
+}
+
+fn deployment(object: &Value) -> SeenState {
+    let generation = number(object, "/metadata/generation");
+    if number(object, "/status/observedGeneration") < generation {
+        return SeenState::Pending("its rollout has not begun".into());
+    }
+    if let Some((false, "ProgressDeadlineExceeded", message)) = condition(object, "Progressing") {
+        return SeenState::Failed(format!("its rollout made no progress for too long: {message}"));
+    }
+    let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let (updated, all) =
+        (number(object, "/status/updatedReplicas"), number(object, "/status/replicas"));
+    let available = number(object, "/status/availableReplicas");
+    if let (Some((true, reason, message)), true) =
+        (condition(object, "ReplicaFailure"), updated < wanted)
+    {
+        return SeenState::Pending(format!("its pods cannot be made: {reason}: {message}"));
+    }
+    if updated < wanted {
+        return SeenState::Pending(format!("{updated} of {wanted} replicas are updated"));
+    }
+    if all > updated {
+        return SeenState::Pending(format!("{} old replicas have yet to end", all - updated));
+    }
+    if available < updated {
+        return SeenState::Pending(format!("{available} of {updated} replicas are available"));
+    }
+    SeenState::Ready
+}
+
+fn job(object: &Value) -> SeenState {
+    if let Some((true, reason, message)) = condition(object, "Failed") {
+        return SeenState::Failed(format!("it failed: {reason}: {message}"));
+    }
+    match condition(object, "Complete") {
+        Some((true, _, _)) => SeenState::Ready,
+        Some((false, _, _)) | None => SeenState::Pending("it has not ended yet".into()),
+    }
+}
+
+/// What keeps a pod from running, in its cluster's words.
+#[must_use]
+pub fn pod_trouble(pod: &Value) -> Option<String> {
+    let name = text(pod, "/metadata/name");
+    let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
+    let containers = lists.into_iter().filter_map(|list| pod.pointer(list)?.as_array()).flatten();
+    for container in containers.filter(|container| container.pointer("/state/running").is_none()) {
+        let (waiting, message) =
+            (text(container, "/state/waiting/reason"), text(container, "/state/waiting/message"));
+        let ended = text(container, "/lastState/terminated/reason");
+        let ended =
+            if ended.is_empty() { text(container, "/state/terminated/reason") } else { ended };
+        let what = match (waiting, ended) {
+            ("" | "ContainerCreating" | "PodInitializing", "" | "Completed") => continue,
+            ("" | "ContainerCreating" | "PodInitializing", ended) => ended.to_owned(),
+            (waiting, "" | "Completed") => waiting.to_owned(),
+            (waiting, ended) => format!("{waiting} after {ended}"),
+        };
+        let code = container.pointer("/lastState/terminated/exitCode").and_then(Value::as_i64);
+        let code = code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
+        let separator = if message.is_empty() { "" } else { ": " };
+        let of = text(container, "/name");
+        return Some(format!("pod {name}, container {of}: {what}{code}{separator}{message}"));
+    }
+    match condition(pod, "PodScheduled") {
+        Some((false, reason, message)) => Some(format!("pod {name}: {reason}: {message}")),
+        Some((true, _, _)) | None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_deployment_is_ready_when_all_of_it_is_new_and_available() {
+        let status = |observed: i64, all: i64, updated: i64, available: i64| {
+            health(&json!({
+                "kind": "Deployment", "metadata": { "generation": 2 }, "spec": { "replicas": 3 },
+                "status": { "observedGeneration": observed, "replicas": all,
+                            "updatedReplicas": updated, "availableReplicas": available },
+            }))
+        };
+        assert_eq!(status(2, 3, 3, 3), SeenState::Ready);
+        for pending in
+            [status(1, 3, 3, 3), status(2, 3, 1, 3), status(2, 4, 3, 3), status(2, 3, 3, 2)]
+        {
+            assert!(matches!(pending, SeenState::Pending(_)), "{pending:?}");
+        }
+    }
+
+    #[test]
+    fn a_rollout_that_is_stuck_and_a_job_that_failed_have_failed() {
+        let stuck = json!({ "kind": "Deployment", "status": { "conditions": [{
+            "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "m" }] } });
+        assert!(matches!(health(&stuck), SeenState::Failed(_)));
+        let failed = json!({ "kind": "Job", "status": { "conditions": [{
+            "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m" }] } });
+        assert!(matches!(health(&failed), SeenState::Failed(_)));
+    }
+
+    #[test]
+    fn a_pod_says_what_keeps_it_from_running() {
+        let pod = |status: Value| {
+            pod_trouble(&json!({ "metadata": { "name": "web-1" }, "status": status }))
+        };
+        let container = |state: Value| json!({ "containerStatuses": [state] });
+        let pull = container(json!({ "name": "main", "state": { "waiting": {
+            "reason": "ImagePullBackOff", "message": "no such image" } } }));
+        assert_eq!(
+            pod(pull).unwrap(),
+            "pod web-1, container main: ImagePullBackOff: no such image"
+        );
+        let crash = container(
+            json!({ "name": "main", "state": { "waiting": { "reason": "CrashLoopBackOff" } },
+            "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137 } } }),
+        );
+        assert_eq!(
+            pod(crash).unwrap(),
+            "pod web-1, container main: CrashLoopBackOff after OOMKilled (exit code 137)"
+        );
+        let unschedulable = json!({ "conditions": [{ "type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable", "message": "0/3 nodes" }] });
+        assert_eq!(pod(unschedulable).unwrap(), "pod web-1: Unschedulable: 0/3 nodes");
+        assert_eq!(
+            pod(json!({ "containerStatuses": [{ "name": "main", "state": { "running": {} } }] })),
+            None
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! How others reach a workload, and who may.
+
+use domain::kinds::workload::{Protocol, Spec};
+use reconcilers::Target;
+use serde_json::{Value, json};
+
+use super::{Names, Object};
+use crate::labels;
+
+/// Namespaces of gateways carry this label: what they let in may reach every workload.
+const GATEWAY: &str = "cairn.dev/gateway";
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::TCP => "TCP",
+        Protocol::UDP => "UDP",
+    }
+}
+
+/// The service in front of its pods; none where nobody connects to it.
+pub(super) fn service(target: &Target, names: &Names, spec: &Spec) -> Option<Object> {
+    if spec.ports.is_empty() {
+        return None;
+    }
+    let ports: Vec<Value> = spec
+        .ports
+        .iter()
+        .map(|(name, port)| {
+            json!({
+                "name": port_name(name),
+                "port": port.port,
+                "targetPort": port.target_port,
+                "protocol": protocol(port.protocol),
+            })
+        })
+        .collect();
+    let body = json!({ "spec": { "selector": selector(target), "ports": ports } });
+    Some(Object::new(&names.key("v1", "Service"), target, body))
+}
+
+/// A port's name as Kubernetes has it: at most 15 bytes (RFC 6335), with a letter among them. Score allows more.
+pub(super) fn port_name(name: &str) -> String {
+    let fits = name.len() <= 15 && name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if fits { name.to_owned() } else { labels::with_digest("p", name.as_bytes()) }
+}
+
+/// What its pods have in common, and no others.
+pub(super) fn selector(target: &Target) -> Value {
+    json!({ labels::UID: target.uid.to_string() })
+}
+
+/// Who may reach its pods: the rest of the deployment and the gateways, on its ports.
+pub(super) fn policy(target: &Target, names: &Names, spec: &Spec) -> Object {
+    let ports: Vec<Value> = spec
+        .ports
+        .values()
+        .map(|port| json!({ "port": port.target_port, "protocol": protocol(port.protocol) }))
+        .collect();
+    let from = json!([
+        { "podSelector": {} },
+        { "namespaceSelector": { "matchLabels": { GATEWAY: "true" } } },
+    ]);
+    let ingress =
+        if ports.is_empty() { json!([]) } else { json!([{ "from": from, "ports": ports }]) };
+    let body = json!({ "spec": {
+        "podSelector": { "matchLabels": selector(target) },
+        "policyTypes": ["Ingress"],
+        "ingress": ingress,
+    } });
+    Object::new(&names.key("networking.k8s.io/v1", "NetworkPolicy"), target, body)
+}

@@ -1,0 +1,136 @@
+//! What a workload becomes: a Deployment, a Job or a CronJob, and what belongs to it.
+
+use domain::commit::Hash;
+use domain::kinds::workload::{Mode, Scale, Spec, Strategy};
+use domain::text::{Inputs, Unresolved};
+use reconcilers::Target;
+use serde_json::{Map, Value, json};
+
+use super::network::{policy, selector, service};
+use super::pod::pod;
+use super::{Names, Object};
+use crate::labels;
+
+/// Seconds without progress after which a rollout counts as stuck: Kubernetes' default.
+const PROGRESS_SECONDS: u32 = 600;
+/// Tries of a job before it counts as failed.
+const TRIES: u32 = 3;
+/// Old replica sets that are kept: going back is a new rollout, by Cairn's own revisions.
+const HISTORY: u32 = 2;
+
+/// The objects of a workload, the one that tells how it is last.
+///
+/// # Errors
+/// [`Unresolved`] while something it refers to is not published.
+pub fn workload(
+    target: &Target,
+    spec: &Spec,
+    inputs: &Inputs,
+    digest: Hash,
+) -> Result<Vec<Object>, Unresolved> {
+    let names = Names::of(target);
+    let restart = match spec.mode {
+        Mode::Service | Mode::Worker => None,
+        Mode::Job | Mode::Cron { .. } => Some("Never"),
+    };
+    let pod = pod(target, &names, spec, inputs, restart)?;
+    let account = json!({ "automountServiceAccountToken": false });
+    let mut objects = vec![Object::new(&names.key("v1", "ServiceAccount"), target, account)];
+    objects.extend(pod.reads);
+    objects.extend(service(target, &names, spec));
+    objects.push(policy(target, &names, spec));
+    let main = match &spec.mode {
+        Mode::Service | Mode::Worker => {
+            objects.extend(scaler(target, &names, spec));
+            objects.extend(disruption_budget(target, &names, spec));
+            deployment(target, &names, spec, pod.template)
+        }
+        Mode::Job => {
+            // Most of a job cannot be changed (Kubernetes: immutable): another revision is another job.
+            let name = labels::with_digest(&names.name, digest.to_hex().as_bytes());
+            let key = names.called("batch/v1", "Job", name);
+            let body = json!({ "spec": { "backoffLimit": TRIES, "template": pod.template } });
+            Object::new(&key, target, body)
+        }
+        Mode::Cron { schedule } => {
+            let job = json!({ "spec": { "backoffLimit": TRIES, "template": pod.template } });
+            let body = json!({ "spec": {
+                "schedule": schedule,
+                "timeZone": "Etc/UTC",
+                "concurrencyPolicy": "Forbid",
+                "jobTemplate": job,
+            } });
+            Object::new(&names.key("batch/v1", "CronJob"), target, body)
+        }
+    };
+    objects.push(main.marked(digest));
+    Ok(objects)
+}
+
+fn deployment(target: &Target, names: &Names, spec: &Spec, template: Value) -> Object {
+    let strategy = match spec.strategy {
+        Strategy::Rolling => json!({ "type": "RollingUpdate" }),
+        Strategy::Recreate => json!({ "type": "Recreate" }),
+    };
+    let mut body = Map::from_iter([
+        ("selector".to_owned(), json!({ "matchLabels": selector(target) })),
+        ("strategy".to_owned(), strategy),
+        ("progressDeadlineSeconds".to_owned(), json!(PROGRESS_SECONDS)),
+        ("revisionHistoryLimit".to_owned(), json!(HISTORY)),
+        ("template".to_owned(), spread(template, target, spec)),
+    ]);
+    // Whoever scales by load owns the number (score-k8s PR #27).
+    if let Scale::Fixed(replicas) = spec.scale {
+        body.insert("replicas".into(), json!(replicas));
+    }
+    Object::new(&names.key("apps/v1", "Deployment"), target, json!({ "spec": body }))
+}
+
+/// Replicas go to different zones where there are any.
+fn spread(mut template: Value, target: &Target, spec: &Spec) -> Value {
+    if most(spec) > 1
+        && let Some(Value::Object(pod)) = template.get_mut("spec")
+    {
+        let spread = json!([{
+            "maxSkew": 1,
+            "topologyKey": "topology.kubernetes.io/zone",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": { "matchLabels": selector(target) },
+        }]);
+        pod.insert("topologySpreadConstraints".into(), spread);
+    }
+    template
+}
+
+fn most(spec: &Spec) -> u32 {
+    match spec.scale {
+        Scale::Fixed(replicas) => replicas,
+        Scale::Auto { max, .. } => max,
+    }
+}
+
+fn scaler(target: &Target, names: &Names, spec: &Spec) -> Option<Object> {
+    let Scale::Auto { min, max, cpu_percent } = spec.scale else { return None };
+    let goal = json!({ "type": "Utilization", "averageUtilization": cpu_percent });
+    let body = json!({ "spec": {
+        "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": names.name },
+        "minReplicas": min.max(1),
+        "maxReplicas": max.max(1),
+        "metrics": [{ "type": "Resource", "resource": { "name": "cpu", "target": goal } }],
+    } });
+    Some(Object::new(&names.key("autoscaling/v2", "HorizontalPodAutoscaler"), target, body))
+}
+
+/// One replica may be missing while nodes are drained; a workload of one has nothing to spare.
+fn disruption_budget(target: &Target, names: &Names, spec: &Spec) -> Option<Object> {
+    let least = match spec.scale {
+        Scale::Fixed(replicas) => replicas,
+        Scale::Auto { min, .. } => min,
+    };
+    if least < 2 {
+        return None;
+    }
+    let selector = json!({ "matchLabels": selector(target) });
+    let body = json!({ "spec": { "maxUnavailable": 1, "selector": selector } });
+    Some(Object::new(&names.key("policy/v1", "PodDisruptionBudget"), target, body))
+}

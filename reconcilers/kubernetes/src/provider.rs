@@ -1,0 +1,175 @@
+//! Who acts on each kind in a real cluster.
+
+mod act;
+mod clusters;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::kinds::{Volume, Workload};
+use domain::text::{Inputs, OutputValue};
+use domain::{ResourceId, SecretRef, StreamId};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use reconcilers::converge::{Call, Desired, Seen};
+use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
+
+use crate::cluster::{Cluster, Clusters};
+use crate::objects::{self, Object};
+
+/// Acts on real clusters.
+pub struct Kubernetes {
+    clusters: Clusters,
+}
+
+/// What lives in a cluster: where, and as which objects.
+pub trait Hosted: Reconcile<Observed = Option<Seen>, Call = Call> {
+    /// The cluster that it lives in, when one is named.
+    fn cluster(spec: &Self::Spec) -> Option<&ResourceId>;
+
+    /// Its objects, in the order in which they are applied.
+    ///
+    /// # Errors
+    /// See [`domain::text::Unresolved`].
+    fn objects(
+        scene: Scene<'_, Self>,
+        desired: &Desired,
+    ) -> Result<Vec<Object>, domain::text::Unresolved>;
+
+    /// What it publishes.
+    fn published(scene: Scene<'_, Self>) -> domain::OutputMap;
+}
+
+impl Hosted for Workload {
+    fn cluster(spec: &Self::Spec) -> Option<&ResourceId> {
+        Some(&spec.cluster)
+    }
+
+    fn objects(
+        scene: Scene<'_, Self>,
+        desired: &Desired,
+    ) -> Result<Vec<Object>, domain::text::Unresolved> {
+        objects::workload(scene.target, scene.spec, scene.inputs, desired.digest)
+    }
+
+    fn published(scene: Scene<'_, Self>) -> domain::OutputMap {
+        let (name, namespace) = objects::address(scene.target);
+        let port = scene.spec.ports.values().next().map_or(0, |port| port.port);
+        [
+            (
+                "hostname".to_owned(),
+                OutputValue::plain(format!("{name}.{namespace}.svc.cluster.local")),
+            ),
+            ("name".to_owned(), OutputValue::plain(name)),
+            ("port".to_owned(), OutputValue::plain(port)),
+        ]
+        .into()
+    }
+}
+
+impl Hosted for Volume {
+    fn cluster(spec: &Self::Spec) -> Option<&ResourceId> {
+        spec.cluster.as_ref()
+    }
+
+    fn objects(
+        scene: Scene<'_, Self>,
+        desired: &Desired,
+    ) -> Result<Vec<Object>, domain::text::Unresolved> {
+        Ok(objects::volume(scene.target, scene.spec, desired.digest))
+    }
+
+    fn published(scene: Scene<'_, Self>) -> domain::OutputMap {
+        let (name, _) = objects::address(scene.target);
+        [("source".to_owned(), OutputValue::plain(name))].into()
+    }
+}
+
+/// Where a cluster's credentials are, as it has published them.
+#[must_use]
+pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a SecretRef> {
+    match inputs.outputs.get(cluster)?.get("credentials")? {
+        OutputValue::Secret(reference) => Some(reference),
+        OutputValue::Plain(_) => None,
+    }
+}
+
+impl Kubernetes {
+    /// Acts on the clusters that it is led to.
+    #[must_use]
+    pub const fn new(clusters: Clusters) -> Self {
+        Self { clusters }
+    }
+
+    /// The cluster that something lives in; none while that is not known.
+    fn host<K: Hosted>(&self, scene: Scene<'_, K>) -> Option<Arc<Cluster>> {
+        let credentials = credentials(scene.inputs, K::cluster(scene.spec)?)?;
+        Some(self.clusters.get(credentials))
+    }
+}
+
+impl<K: Hosted> Provider<K> for Kubernetes {
+    fn observe<'a>(
+        &'a self,
+        scene: Scene<'a, K>,
+    ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
+        async move {
+            match self.host(scene) {
+                Some(cluster) => act::see(&cluster, scene),
+                None => Ok(None),
+            }
+        }
+        .boxed()
+    }
+
+    fn perform<'a>(
+        &'a self,
+        scene: Scene<'a, K>,
+        call: Call,
+    ) -> BoxFuture<'a, Result<Performed, CallError>> {
+        async move {
+            // What never had a cluster to live in left nothing anywhere.
+            let Some(cluster) = self.host(scene) else { return Ok(Performed::Finished) };
+            match call {
+                Call::Create { desired, .. } | Call::Update(desired) => {
+                    act::apply(&self.clusters, &cluster, scene, &desired).await
+                }
+                Call::Delete => act::delete(&cluster, scene.target).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {
+        async move {
+            let mut found = BTreeSet::new();
+            for cluster in self.clusters.all() {
+                // What cannot be reached is swept once it can.
+                found.extend(cluster.targets().unwrap_or_default());
+            }
+            found.retain(|target| target.id.kind.as_str() == K::NAME);
+            Ok(found.into_iter().collect())
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {
+        async move {
+            let mut performed = Performed::Finished;
+            for cluster in self.clusters.all() {
+                if cluster.of(target.uid).is_ok_and(|found| !found.is_empty())
+                    && act::delete(&cluster, target).await? == Performed::Underway
+                {
+                    performed = Performed::Underway;
+                }
+            }
+            Ok(performed)
+        }
+        .boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, StreamId> {
+        self.clusters.changes().listen(Some(K::NAME))
+    }
+}

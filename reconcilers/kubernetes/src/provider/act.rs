@@ -1,0 +1,205 @@
+//! Looks at, applies and deletes the objects of one incarnation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::commit::Hash;
+use domain::lifecycle::FailureClass;
+use reconcilers::converge::{Changed, Desired, Seen, SeenState};
+use reconcilers::{CallError, Performed, Scene, Target};
+use serde_json::Value;
+
+use super::Hosted;
+use crate::cluster::{Cluster, Clusters, Entry, is_of, namespace_key};
+use crate::objects::{self, Key, Object};
+use crate::ownership::{Lost, lost};
+
+/// Everything that was seen of an incarnation.
+type Found = BTreeMap<Key, Entry>;
+
+/// What a cluster's watches have seen of an incarnation. No request is made.
+pub(super) fn see<K: Hosted>(
+    cluster: &Cluster,
+    scene: Scene<'_, K>,
+) -> Result<Option<Seen>, CallError> {
+    let found: Found = cluster.of(scene.target.uid)?.into_iter().collect();
+    let desired = K::desired(scene.spec, scene.inputs).map(Desired::new).ok();
+    let digest = desired.as_ref().map(|desired| desired.digest);
+    let marked = found.iter().filter_map(|(key, entry)| Some((key, entry, entry.applied?)));
+    // Of several jobs, the one that is wanted; otherwise the newest.
+    let main = marked.max_by_key(|(_, entry, applied)| (digest == Some(*applied), entry.version));
+    let Some((key, main, applied)) = main else { return Ok(None) };
+    let mut seen = Seen {
+        applied,
+        actual: applied,
+        state: state(main, &found),
+        outputs: K::published(scene),
+        external: Some(format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)),
+        changed: None,
+    };
+    let Some(desired) = desired.filter(|desired| desired.digest == applied) else {
+        return Ok(Some(seen));
+    };
+    let Ok(wanted) = K::objects(scene, &desired) else { return Ok(Some(seen)) };
+    if has_leftovers(&found, &wanted) {
+        // A crash came between the last object and the removal of what is no longer wanted: it is applied again.
+        let unfinished = Hash::of(applied.as_bytes());
+        (seen.applied, seen.actual) = (unfinished, unfinished);
+    } else if let Some(changed) = changed(&found, &wanted) {
+        seen.actual = Hash::of(format!("{} {:?}", changed.detail, changed.by).as_bytes());
+        seen.changed = Some(changed);
+    }
+    Ok(Some(seen))
+}
+
+/// How the whole is: as the main object says, and why its pods do not run where they do not.
+fn state(main: &Entry, found: &Found) -> SeenState {
+    if main.deleting.is_some() {
+        return SeenState::Deleting;
+    }
+    let trouble = found.values().find_map(|entry| entry.trouble.as_deref());
+    match (&main.state, trouble) {
+        (SeenState::Pending(reason), Some(trouble)) => {
+            SeenState::Pending(format!("{reason}; {trouble}"))
+        }
+        (SeenState::Failed(reason), Some(trouble)) => {
+            SeenState::Failed(format!("{reason}; {trouble}"))
+        }
+        (state, _) => state.clone(),
+    }
+}
+
+/// Pods are their controllers'.
+fn is_ours(key: &Key) -> bool {
+    key.kind != "Pod"
+}
+
+fn has_leftovers(found: &Found, wanted: &[Object]) -> bool {
+    let wanted: BTreeSet<Key> = wanted.iter().map(Object::key).collect();
+    found
+        .iter()
+        .any(|(key, entry)| is_ours(key) && entry.deleting.is_none() && !wanted.contains(key))
+}
+
+/// The first object that is not there, or not ours in all that we said of it.
+fn changed(found: &Found, wanted: &[Object]) -> Option<Changed> {
+    wanted.iter().find_map(|object| {
+        let key = object.key();
+        let Some(entry) = found.get(&key).filter(|entry| entry.deleting.is_none()) else {
+            return Some(Changed { detail: format!("{key} was deleted"), by: None });
+        };
+        let Lost { path, by } = lost(&object.filled(&BTreeMap::new()), &entry.managed)?;
+        let what = if by.is_some() { "changed" } else { "removed" };
+        Some(Changed { detail: format!("{key}: {path} was {what}"), by })
+    })
+}
+
+/// Applies everything that does not say what it should, then removes what is no longer wanted.
+pub(super) async fn apply<K: Hosted>(
+    clusters: &Clusters,
+    cluster: &Cluster,
+    scene: Scene<'_, K>,
+    desired: &Desired,
+) -> Result<Performed, CallError> {
+    let target = scene.target;
+    let wanted = K::objects(scene, desired)
+        .map_err(|unresolved| refused(FailureClass::Retry, unresolved.to_string()))?;
+    let found: Found = cluster.of(target.uid)?.into_iter().collect();
+    make_namespace(cluster, target).await?;
+    for object in &wanted {
+        apply_one(clusters, cluster, object, found.get(&object.key())).await?;
+    }
+    let keys: BTreeSet<Key> = wanted.iter().map(Object::key).collect();
+    for (key, entry) in &found {
+        if is_ours(key) && !keys.contains(key) && entry.deleting.is_none() {
+            cluster.delete(key, &entry.uid).await?;
+        }
+    }
+    Ok(Performed::Finished)
+}
+
+fn refused(class: FailureClass, message: String) -> CallError {
+    CallError { class, message }
+}
+
+async fn apply_one(
+    clusters: &Clusters,
+    cluster: &Cluster,
+    object: &Object,
+    found: Option<&Entry>,
+) -> Result<(), CallError> {
+    let key = object.key();
+    if let Some(entry) = found {
+        if entry.deleting.is_some() {
+            let message = format!("{key} is being deleted; it is made again when it is gone");
+            return Err(refused(FailureClass::Retry, message));
+        }
+        let same = entry.content == Some(object.content());
+        if same && lost(&object.filled(&BTreeMap::new()), &entry.managed).is_none() {
+            return Ok(());
+        }
+    }
+    let mut values = BTreeMap::new();
+    for (name, reference) in &object.secrets {
+        values.insert(name.clone(), clusters.secret(reference).await?);
+    }
+    // What is ours is set right; what is not known to be ours is not taken from anybody.
+    cluster.apply(&key, &object.filled(&values), found.is_some()).await
+}
+
+/// Makes the namespace, unless it is there. One that somebody else made is theirs.
+async fn make_namespace(cluster: &Cluster, target: &Target) -> Result<(), CallError> {
+    let object = objects::namespace(target);
+    let key = object.key();
+    if cluster.has_namespace(&key.name) {
+        return Ok(());
+    }
+    if let Some(there) = cluster.get(&key).await? {
+        if there.pointer("/metadata/deletionTimestamp").is_some() {
+            let message = format!("namespace {} is still being deleted", key.name);
+            return Err(refused(FailureClass::Retry, message));
+        }
+        if !is_of(&there, &target.tenant) {
+            let name = &key.name;
+            let message = format!(
+                "namespace {name} is there already and is not Cairn's; delete it, or choose another name"
+            );
+            return Err(refused(FailureClass::Terminal, message));
+        }
+    }
+    cluster.apply(&key, &object.body, false).await
+}
+
+/// Deletes everything of an incarnation, and its namespace when it was the last in it.
+pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Performed, CallError> {
+    let found = cluster.of(target.uid)?;
+    for (key, entry) in found.iter().filter(|(key, _)| is_ours(key)) {
+        if entry.deleting.is_none() {
+            cluster.delete(key, &entry.uid).await?;
+        }
+    }
+    if !cluster.of(target.uid)?.is_empty() {
+        return Ok(Performed::Underway);
+    }
+    let (_, namespace) = objects::address(target);
+    delete_namespace(cluster, target, &namespace).await
+}
+
+async fn delete_namespace(
+    cluster: &Cluster,
+    target: &Target,
+    namespace: &str,
+) -> Result<Performed, CallError> {
+    if !cluster.is_empty_in(namespace) || !cluster.knows_namespace(namespace) {
+        return Ok(Performed::Finished);
+    }
+    let key = namespace_key(namespace);
+    let Some(there) = cluster.get(&key).await? else { return Ok(Performed::Finished) };
+    if !is_of(&there, &target.tenant) {
+        return Ok(Performed::Finished);
+    }
+    if there.pointer("/metadata/deletionTimestamp").is_none() {
+        let uid = there.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+        cluster.delete(&key, uid).await?;
+    }
+    Ok(Performed::Underway)
+}

@@ -1,0 +1,188 @@
+//! The main job on a real Kubernetes: a real API server, its controllers and scheduler; nodes and pods pretend.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
+
+use std::path::Path;
+
+use domain::plan::Purpose;
+use domain::{OutputValue, Resource};
+use serde_json::{Value, json};
+use servers::kubernetes::{ControlPlane, Options};
+use tests::Plane;
+use tests::samples::{applications, unprotected_shop};
+
+fn control_plane(nodes: u32) -> ControlPlane {
+    ControlPlane::start(&Options { nodes, ..Options::default() })
+}
+
+fn list(cluster: &ControlPlane, path: &str) -> Vec<Value> {
+    let (status, answer) = cluster.ask(&format!("GET {path}"), &Value::Null);
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer["items"].as_array().unwrap().clone()
+}
+
+/// The namespace of a deployment of the tests' tenant.
+fn namespace(application: &str) -> String {
+    let id = format!("workload/dev_{application}_any").parse().unwrap();
+    let tenant = "acme".parse().unwrap();
+    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: uuid::Uuid::nil() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_public_score_document_is_delivered_to_ready_on_a_real_cluster() {
+    let cluster = control_plane(10);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    let applications = applications();
+    assert!(!applications.is_empty());
+    for sample in &applications {
+        plane.deliver_sample(sample).await;
+    }
+    let ours = list(
+        &cluster,
+        "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn",
+    );
+    assert!(ours.len() >= applications.len() / 2, "{} deployments", ours.len());
+    for sample in &applications {
+        plane.delete(&sample.name).await;
+    }
+    let left =
+        list(&cluster, "/api/v1/namespaces?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn");
+    assert!(left.is_empty(), "{left:?}");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changes_or_deletes_is_set_right_and_has_their_name_on_it() {
+    let cluster = control_plane(3);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    plane.apply("shop", &[&unprotected_shop(directory.path())], &[]).await;
+    plane.deliver("shop").await;
+    let Resource::Live(real) = plane.resource("cluster/real").await else { panic!("no cluster") };
+    assert!(
+        matches!(&real.outputs["version"], OutputValue::Plain(version) if version.starts_with("1."))
+    );
+
+    let namespace = namespace("shop");
+    let in_it = format!("--namespace={namespace}");
+    let _ = cluster.kubectl(&["scale", "deployment/worker", &in_it, "--replicas=7"]);
+    let replicas = || {
+        let path = format!("GET /apis/apps/v1/namespaces/{namespace}/deployments/worker");
+        cluster.ask(&path, &Value::Null).1["spec"]["replicas"].clone()
+    };
+    plane.until("the replicas to be set right", async || replicas() != json!(7)).await;
+    let noted = plane.noted("workload/dev_shop_worker", "DriftDetected").await;
+    assert!(noted.contains("spec.replicas was changed") && noted.contains("kubectl"), "{noted}");
+
+    let _ = cluster.kubectl(&["delete", "service/web", &in_it]);
+    plane
+        .until("the service to be back", async || {
+            cluster.ask(&format!("GET /api/v1/namespaces/{namespace}/services/web"), &Value::Null).0
+                == 200
+        })
+        .await;
+    plane.ready("shop").await;
+
+    plane.delete("shop").await;
+    let (status, _) = cluster.ask(&format!("GET /api/v1/namespaces/{namespace}"), &Value::Null);
+    assert_eq!(status, 404);
+    plane.stop().await;
+}
+
+/// What a resource waits for, in words.
+async fn blocker(plane: &Plane, id: &str) -> String {
+    match plane.resource(id).await {
+        Resource::Live(body) | Resource::Deleting(body, _) => {
+            let unready = body.readiness.reason.filter(|_| !body.readiness.ready);
+            body.blocker.map(|blocker| blocker.reason).or(unready).unwrap_or_default()
+        }
+        Resource::Gone(_) | Resource::Absent => String::new(),
+    }
+}
+
+async fn minimal(plane: &Plane, folder: &Path) {
+    let file = folder.join("hello.yaml");
+    std::fs::write(&file, "name: hello\nimage: registry.example/hello:1\nport: 8080\n").unwrap();
+    plane.apply("hello", &[&file], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_cannot_be_reached_is_waited_for_and_found_again() {
+    let cluster = control_plane(1);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    minimal(&plane, directory.path()).await;
+    plane.deliver("hello").await;
+
+    cluster.apiserver().kill9();
+    plane
+        .until("the cluster to be missed", async || {
+            blocker(&plane, "cluster/real").await.contains("cannot be reached since 20")
+        })
+        .await;
+    // What cannot be seen is not said to be gone.
+    let planned = plane.plan("hello", Purpose::Delete, None).await.unwrap();
+    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane
+        .until("the deletion to wait", async || {
+            let id = "workload/dev_hello_hello";
+            matches!(plane.resource(id).await, Resource::Deleting(..))
+                && blocker(&plane, id).await.contains("cluster/real is not ready")
+        })
+        .await;
+
+    cluster.apiserver().start();
+    plane
+        .until("the deletion to go on", async || {
+            plane.tree("hello").await.deployment.is_some_and(|row| row.phase == "deleted")
+        })
+        .await;
+    let namespace = format!("GET /api/v1/namespaces/{}", namespace("hello"));
+    assert_eq!(cluster.ask(&namespace, &Value::Null).0, 404);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_are_refused_are_told_of_and_new_ones_are_used_without_a_restart() {
+    let cluster = control_plane(1);
+    let directory = tempfile::tempdir().unwrap();
+    let refused = cluster.kubeconfig_at(cluster.port(), "nobody");
+    let plane = Plane::start_on(directory.path(), &refused).await;
+    minimal(&plane, directory.path()).await;
+    let planned = plane.plan("hello", Purpose::Deploy, None).await.unwrap();
+    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane
+        .until("the refusal", async || {
+            blocker(&plane, "cluster/real").await.contains("Unauthorized")
+        })
+        .await;
+    std::fs::write(directory.path().join("secrets/real"), cluster.kubeconfig()).unwrap();
+    plane.ready("hello").await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_fits_nowhere_says_so_in_the_blocker_and_a_fix_works_at_once() {
+    let cluster = control_plane(1);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    let file = directory.path().join("app.yaml");
+    let text = |cpu: &str| {
+        format!(
+            "name: big\nimage: registry.example/big:1\nport: 8080\nrequests: {{cpu: '{cpu}'}}\n"
+        )
+    };
+    std::fs::write(&file, text("4000")).unwrap();
+    plane.apply("big", &[&file], &[]).await;
+    let planned = plane.plan("big", Purpose::Deploy, None).await.unwrap();
+    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane
+        .until("the reason", async || {
+            blocker(&plane, "workload/dev_big_big").await.contains("Insufficient cpu")
+        })
+        .await;
+    std::fs::write(&file, text("1")).unwrap();
+    plane.apply("big", &[&file], &[]).await;
+    plane.deliver("big").await;
+    plane.stop().await;
+}
