@@ -1,14 +1,9 @@
 //! Kubernetes' API server on an etcd of its own, without controllers: every request's token checked, RBAC on, no
 //! priorities. Both sync before they acknowledge.
 
-use std::sync::Arc;
-
-use anyhow::Context as _;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use serde_json::json;
-use servers::kubernetes::{ControlPlane, Options};
+use servers::kubernetes::{ControlPlane, NAME, Options, TOKEN};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -17,16 +12,12 @@ use crate::ask::{self, Asker};
 /// Connections at the same time.
 const CONNECTIONS: usize = 64;
 const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
-/// A name that its certificate has.
-const NAME: &str = "kubernetes.default";
-
 /// Config maps of 1 kB that are made a second.
 pub(crate) async fn creates(count: u64) -> anyhow::Result<f64> {
     let flags = vec!["--enable-priority-and-fairness=false".to_owned()];
     let plane = ControlPlane::start(&Options { nodes: 0, durable: true, flags });
-    let (authority, token) = plane.credentials();
-    let connector = trusting(&authority)?;
-    let askers = (0..CONNECTIONS).map(|_| connect(&connector, plane.port(), token));
+    let connector = TlsConnector::from(plane.trust());
+    let askers = (0..CONNECTIONS).map(|_| connect(&connector, plane.port()));
     let askers = futures::future::try_join_all(askers).await?;
     ask::rate(askers, count, config_map, "\"uid\":").await
 }
@@ -42,23 +33,10 @@ fn config_map(number: u64) -> String {
     .to_string()
 }
 
-/// Trusts the certificate that the server made for itself, the last of the file.
-fn trusting(authority: &[u8]) -> anyhow::Result<TlsConnector> {
-    let certificates = CertificateDer::pem_slice_iter(authority).collect::<Result<Vec<_>, _>>()?;
-    let mut roots = RootCertStore::empty();
-    roots.add(certificates.into_iter().next_back().context("no certificate")?)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-async fn connect(connector: &TlsConnector, port: u16, token: &str) -> anyhow::Result<Asker> {
+async fn connect(connector: &TlsConnector, port: u16) -> anyhow::Result<Asker> {
     let address = format!("127.0.0.1:{port}");
     let stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
     let stream = connector.connect(ServerName::try_from(NAME)?, stream).await?;
-    Ok(Asker::over(Box::new(stream), CONFIG_MAPS, &address, token))
+    Ok(Asker::over(Box::new(stream), CONFIG_MAPS, &address, TOKEN))
 }

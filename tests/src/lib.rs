@@ -194,12 +194,16 @@ impl Plane {
 
     /// Plans and runs, and waits until the rollout ended and everything is ready; gives the plan.
     pub async fn deliver(&self, application: &str) -> Planned {
-        let planned = self
-            .plan(application, Purpose::Deploy, None)
-            .await
-            .unwrap_or_else(|e| panic!("{application}: {e:?}"));
-        self.planner.start(planned.id, &context()).await.unwrap();
+        let planned = self.begin(application, Purpose::Deploy).await;
         self.ready(application).await;
+        planned
+    }
+
+    /// Plans, and begins to run that; gives the plan.
+    pub async fn begin(&self, application: &str, purpose: Purpose) -> Planned {
+        let planned = self.plan(application, purpose, None).await;
+        let planned = planned.unwrap_or_else(|error| panic!("{application}: {error:?}"));
+        self.planner.start(planned.id, &context()).await.unwrap();
         planned
     }
 
@@ -225,8 +229,7 @@ impl Plane {
 
     /// Takes a deployment down, and waits until nothing is left of it.
     pub async fn delete(&self, application: &str) {
-        let planned = self.plan(application, Purpose::Delete, None).await.unwrap();
-        self.planner.start(planned.id, &context()).await.unwrap();
+        self.begin(application, Purpose::Delete).await;
         self.until(&format!("{application} to be deleted"), async || {
             self.tree(application).await.deployment.is_some_and(|row| row.phase == "deleted")
         })

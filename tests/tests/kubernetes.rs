@@ -121,8 +121,7 @@ async fn a_cluster_that_cannot_be_reached_is_waited_for_and_found_again() {
         })
         .await;
     // What cannot be seen is not said to be gone.
-    let planned = plane.plan("hello", Purpose::Delete, None).await.unwrap();
-    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane.begin("hello", Purpose::Delete).await;
     plane
         .until("the deletion to wait", async || {
             let id = "workload/dev_hello_hello";
@@ -149,8 +148,7 @@ async fn credentials_that_are_refused_are_told_of_and_new_ones_are_used_without_
     let refused = cluster.kubeconfig_at(cluster.port(), "nobody");
     let plane = Plane::start_on(directory.path(), &refused).await;
     minimal(&plane, directory.path()).await;
-    let planned = plane.plan("hello", Purpose::Deploy, None).await.unwrap();
-    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane.begin("hello", Purpose::Deploy).await;
     plane
         .until("the refusal", async || {
             blocker(&plane, "cluster/real").await.contains("Unauthorized")
@@ -174,8 +172,7 @@ async fn a_pod_that_fits_nowhere_says_so_in_the_blocker_and_a_fix_works_at_once(
     };
     std::fs::write(&file, text("4000")).unwrap();
     plane.apply("big", &[&file], &[]).await;
-    let planned = plane.plan("big", Purpose::Deploy, None).await.unwrap();
-    plane.planner.start(planned.id, &tests::context()).await.unwrap();
+    plane.begin("big", Purpose::Deploy).await;
     plane
         .until("the reason", async || {
             blocker(&plane, "workload/dev_big_big").await.contains("Insufficient cpu")

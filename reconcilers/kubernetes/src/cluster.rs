@@ -26,7 +26,7 @@ use reconcilers::changes::Changes;
 use reconcilers::secrets::Secrets;
 use reconcilers::{CallError, Clock, Target};
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch as channel};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::info;
@@ -89,12 +89,6 @@ impl Cluster {
         let shared = Arc::new(Shared::new(clock, changes));
         let running = tokio::spawn(keep(Arc::clone(&shared), credentials, secrets)).abort_handle();
         Self { shared, turns: Semaphore::new(REQUESTS_MAX), running }
-    }
-
-    /// Whether it can be reached; the receiver learns of every change.
-    #[must_use]
-    pub fn reach(&self) -> channel::Receiver<Reach> {
-        self.shared.reach()
     }
 
     /// Whether it can be reached now.
@@ -252,7 +246,7 @@ async fn follow_all(
     loop {
         tokio::select! {
             ended = watches.join_next() => {
-                if let Some(Ok(watch::Ended::Unauthorized)) | None = ended {
+                if let Some(Ok(())) | None = ended {
                     shared.unreachable("it does not accept our credentials; put new ones in the place of the old");
                 }
                 return;

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::{Place, Port, Process, http, installed, until};
 
 /// Who asks, in the group that may do everything.
-const TOKEN: &str = "cairn-tests";
+pub const TOKEN: &str = "cairn-tests";
+/// A name that the certificate has which the server makes for itself.
+pub const NAME: &str = "kubernetes.default";
 /// Pods of one node: Kubernetes' own default.
 const PODS_A_NODE: u32 = 110;
 /// Disks that pretend.
@@ -135,11 +137,10 @@ impl ControlPlane {
         self.port.number()
     }
 
-    /// What its clients trust, in PEM, and the token of one who may do everything.
+    /// What its clients trust.
     #[must_use]
-    pub fn credentials(&self) -> (Vec<u8>, &'static str) {
-        let authority = std::fs::read(self.place.join("certs/apiserver.crt"));
-        (authority.expect("its certificate"), TOKEN)
+    pub fn trust(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.trust)
     }
 
     /// How a client reaches it, who may do everything.
@@ -151,11 +152,12 @@ impl ControlPlane {
     /// The same at another port, such as a proxy's, with another token.
     #[must_use]
     pub fn kubeconfig_at(&self, port: u16, token: &str) -> String {
-        let (authority, _) = self.credentials();
+        let authority = std::fs::read(self.place.join("certs/apiserver.crt"));
+        let authority = authority.expect("its certificate");
         let cluster = json!({
             "server": format!("https://127.0.0.1:{port}"),
             "certificate-authority-data": base64(&authority),
-            "tls-server-name": "kubernetes.default",
+            "tls-server-name": NAME,
         });
         // JSON is YAML.
         let config = json!({

@@ -55,10 +55,6 @@ impl Shared {
         Self { clock, changes, state: Mutex::default(), reach }
     }
 
-    pub(super) fn reach(&self) -> channel::Receiver<Reach> {
-        self.reach.subscribe()
-    }
-
     pub(super) fn reached(&self) -> Reach {
         self.reach.borrow().clone()
     }

@@ -22,18 +22,8 @@ const WATCH_SECONDS: u32 = 240;
 /// Objects of one page when a kind is listed.
 const PAGE: u32 = 500;
 
-/// Why a watch ended for good.
-pub(super) enum Ended {
-    /// The cluster does not know us any more: the credentials have to be read again.
-    Unauthorized,
-}
-
-/// Follows one kind.
-pub(super) async fn follow(
-    shared: Arc<Shared>,
-    client: Client,
-    watched: &'static Watched,
-) -> Ended {
+/// Follows one kind, until the cluster does not know us any more: the credentials have to be read again.
+pub(super) async fn follow(shared: Arc<Shared>, client: Client, watched: &'static Watched) {
     let resource = watched.resource();
     let api: Api<DynamicObject> = Api::all_with(client, &resource);
     let config = watcher::Config::default()
@@ -48,11 +38,10 @@ pub(super) async fn follow(
                 shared.seen(watched.kind());
                 take(&shared, watched, event, &mut listed, |object| whole(object, &resource).ok());
             }
-            Err(error) if is_unauthorized(&error) => return Ended::Unauthorized,
+            Err(error) if is_unauthorized(&error) => return,
             Err(error) => shared.lost(watched.kind(), &told(&error)),
         }
     }
-    Ended::Unauthorized
 }
 
 fn take(

@@ -10,8 +10,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// A name that the certificate has which the server makes for itself.
-const NAME: &str = "kubernetes.default";
+use super::NAME;
+
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
