@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::reconcilers::Leases;
 use api::{Durability, Plane, Probed, Router, Stopped, Token, Tokens, closed};
@@ -23,6 +24,7 @@ use journal::sqlite::SqliteJournal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::archives::ArchiveAt;
 use crate::args::Role;
@@ -72,6 +74,10 @@ impl Settings {
 
 /// The folder of secrets in a data folder, unless another is named.
 pub(crate) const SECRETS: &str = "secrets";
+
+/// How long the parts of a server may take to end: less than the 30 s after which Kubernetes kills, and longer than the
+/// archiver takes for its last segment.
+const CLOSING_MAX: Duration = Duration::from_secs(20);
 
 /// A part of a server, which runs until the server closes.
 type Part = BoxFuture<'static, Result<(), String>>;
@@ -266,8 +272,17 @@ impl Server {
             outcome = tell(&self.stopped, ended).or(outcome);
         }
         self.closing.send_replace(true);
-        while let Some(ended) = parts.join_next().await {
-            outcome = tell(&self.stopped, ended).or(outcome);
+        let closed = async {
+            while let Some(ended) = parts.join_next().await {
+                outcome = tell(&self.stopped, ended).or(std::mem::replace(&mut outcome, Ok(())));
+            }
+        };
+        if timeout(CLOSING_MAX, closed).await.is_err() {
+            // As a crash would: nothing that was acknowledged is lost, and others take over.
+            parts.abort_all();
+            let waited = CLOSING_MAX.as_secs();
+            let late = format!("a part of the server did not end within {waited} s, and was left");
+            outcome = Err(Failure::new(Exit::Unreachable, late));
         }
         self.leases.leave().await;
         match served.await {

@@ -89,15 +89,16 @@ impl Index {
     pub async fn keep_up(&self) -> Result<(), FollowError> {
         let head = self.journal.head().await?;
         let mut position = self.position.subscribe();
-        if *position.borrow_and_update() >= head {
-            return Ok(());
-        }
-        let Ok(mut stream) = self.stream.try_lock() else {
-            // Somebody follows, and tells whom it concerns.
-            position.wait_for(|at| *at >= head).await.map_err(|_| FollowError::Stopped)?;
-            return Ok(());
+        let mut stream = tokio::select! {
+            biased;
+            // Somebody follows, and tells whom it concerns ...
+            at = position.wait_for(|at| *at >= head) => {
+                return at.map(|_| ()).map_err(|_| FollowError::Stopped);
+            }
+            // ... until it is stopped, and then the rest is read here.
+            stream = self.stream.lock() => stream,
         };
-        while *self.position.borrow() < head {
+        while self.position() < head {
             let recorded = stream.next().await.ok_or(FollowError::Stopped)??;
             self.take(&recorded)?;
         }
@@ -174,5 +175,33 @@ impl Index {
 
     fn graph(&self) -> MutexGuard<'_, Graph> {
         self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+    use journal::memory::MemoryJournal;
+    use journal::testing::{commit, stream};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_keeps_up_does_so_though_the_one_that_followed_is_stopped() {
+        let journal = Arc::new(MemoryJournal::default());
+        let index = Index::new(Arc::clone(&journal) as Arc<dyn Journal>, Time::from_micros(0));
+        let mut follower = Box::pin(index.advance());
+        assert!(follower.as_mut().now_or_never().is_none(), "it waits for the log's next commit");
+        let sealed = commit(&stream("a"), 1, None, &[1]);
+        journal.append(journal::Token::EMPTY, sealed).await.unwrap();
+        let mut behind = Box::pin(index.keep_up());
+        assert!(behind.as_mut().now_or_never().is_none(), "the follower has the turn");
+        drop(follower);
+        let kept_up = tokio::time::timeout(Duration::from_secs(60), behind).await;
+        kept_up.expect("it does not wait for who is gone").unwrap();
+        assert_eq!(index.position(), journal.head().await.unwrap());
     }
 }

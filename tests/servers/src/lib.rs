@@ -86,13 +86,22 @@ pub fn built_beside(name: &str) -> PathBuf {
 
 /// Looks until there is an answer; ends the test where there is none in time.
 #[track_caller]
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_told(|| what.to_owned(), look)
+}
+
+/// The same, for what takes a while to say.
+#[track_caller]
+pub(crate) fn until_told<T>(
+    what: impl FnOnce() -> String,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {}", what());
         pause();
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::until;
+use crate::{until, until_told};
 
 /// How much of a log is shown when its server does not start.
 const LOG_SHOWN_BYTES: usize = 4_000;
@@ -123,7 +123,8 @@ impl Process {
         let Some(mut child) = self.running().take() else { return };
         send(child.id(), Signal::CONT);
         send(child.id(), self.stopped_by);
-        until("a server to end", || match child.try_wait() {
+        let what = || format!("a server to end, {:?}; {}", self.arguments, self.log_end());
+        until_told(what, || match child.try_wait() {
             Ok(Some(_)) => Some(()),
             Ok(None) | Err(_) => None,
         });
