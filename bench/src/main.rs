@@ -6,6 +6,7 @@
 mod archived;
 mod ask;
 mod commands;
+mod delivered;
 mod fleet;
 mod jetstream;
 mod kubernetes;
@@ -63,6 +64,8 @@ enum Subject {
     Fleet,
     /// All of it past one machine, idle: memory and CPU. Needs `make servers`.
     Stack,
+    /// A thousand applications on a real API server, beside a loop that applies the same objects. Needs `make servers`.
+    Delivered,
     /// GraphQL over HTTP, beside what is known of Threeport's REST.
     Threeport,
     /// etcd's puts and kube-apiserver's creates, where `make peers` could build them.
@@ -94,6 +97,7 @@ fn main() -> anyhow::Result<()> {
             Subject::Reconciles => runtime.block_on(reconciles::measure(&mut report, scale))?,
             Subject::Fleet => runtime.block_on(fleet::measure(&mut report, scale))?,
             Subject::Stack => runtime.block_on(stack::measure(&mut report, scale))?,
+            Subject::Delivered => runtime.block_on(delivered::measure(&mut report, scale))?,
             Subject::Threeport => runtime.block_on(threeport::measure(&mut report, scale))?,
             Subject::Peers => runtime.block_on(peers::measure(&mut report, scale))?,
         }

@@ -41,7 +41,7 @@ const PARTS: &[&str] = &[
 /// Which of our crates may depend on a library themselves, by the library's name or `prefix*`.
 const RESERVED: &[(&str, &[&str])] = &[
     ("aws-*", &["cairn-aws"]),
-    ("kube", &["cairn-kubernetes"]),
+    ("kube", &["cairn-kubernetes", "cairn-bench"]),
     ("kube-*", &["cairn-kubernetes"]),
     ("k8s-openapi", &["cairn-kubernetes"]),
     ("rusqlite", &["cairn-journal", "cairn-projections", "cairn-tests", "cairn-bench"]),
