@@ -30,8 +30,8 @@ use crate::text::OutputMap;
 use crate::time::Time;
 
 pub use body::{
-    Action, ActionName, Blocker, Body, ClassRef, Deletion, Drift, Failure, FailureClass, Grave,
-    Lifetime, Readiness,
+    Action, ActionName, Blocker, Body, CONTEST_MAX, CONTEST_MICROS, ClassRef, Contest, Deletion,
+    Drift, Failure, FailureClass, Grave, Lifetime, Readiness,
 };
 
 /// The state of a resource.

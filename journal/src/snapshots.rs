@@ -16,7 +16,7 @@ pub const SNAPSHOT_EVERY: u32 = 100;
 /// A larger state is not kept: reading it would take as long as folding.
 pub const SNAPSHOT_BYTES_MAX: usize = 1024 * 1024;
 /// Part of the schema: to be raised when an `evolve` changes without a new version of the program.
-const FOLD_VERSION: u32 = 2;
+const FOLD_VERSION: u32 = 3;
 
 /// The state of a stream as of a version, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

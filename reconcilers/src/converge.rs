@@ -11,7 +11,9 @@
 
 use domain::Resource;
 use domain::commit::Hash;
-use domain::lifecycle::{ActionName, Body, Command, Deletion, Failure, FailureClass};
+use domain::lifecycle::{
+    ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass,
+};
 use domain::text::{Inputs, OutputMap, Unresolved};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -209,8 +211,20 @@ fn keep<K: Reconcile>(
     if drifted && let Some(step) = note_drift(body, seen, at) {
         return step;
     }
+    if let Some(contest) = body.contest.as_ref().filter(|contest| drifted && contest.is_fight()) {
+        return Step::Wait(fight(contest));
+    }
     let done = success(body, ActionName::Update, at);
     act(subject, body, ActionName::Update, Call::Update(desired), done)
+}
+
+/// Setting it right once more would only be answered in kind: a person has to say whose it is.
+fn fight(contest: &Contest) -> Waiting {
+    let Contest { detail, by, .. } = contest;
+    Waiting::because(format!(
+        "{by} and Cairn both write the same: {detail}, again after each of {CONTEST_MAX} times that it was set right; \
+         nothing more is written. Stop {by}, then pause and resume this; or accept the drift"
+    ))
 }
 
 /// Says how it differs, once.

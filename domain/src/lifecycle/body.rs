@@ -66,6 +66,9 @@ pub struct Body {
     /// The digest of a difference that was taken as wanted.
     #[serde(default)]
     pub accepted: Option<String>,
+    /// Who keeps making the same difference, however often it is set right.
+    #[serde(default)]
+    pub contest: Option<Contest>,
 }
 
 /// Whether a resource is as wanted.
@@ -154,6 +157,46 @@ pub struct Drift {
     pub found: Option<String>,
     /// When it was seen.
     pub since: Time,
+}
+
+/// The same difference by the same hand, again and again: two who write the same field, each sure of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contest {
+    /// What differs, as [`Drift::detail`].
+    pub detail: String,
+    /// Who does it.
+    pub by: String,
+    /// How often it was seen, from 1.
+    pub times: u32,
+    /// When it was seen first.
+    pub since: Time,
+    /// When it was seen last.
+    pub last: Time,
+}
+
+/// So often is a difference set right that somebody else makes again.
+pub const CONTEST_MAX: u32 = 3;
+/// A difference that comes back later than this after the last time is a new one, in microseconds: ten minutes.
+pub const CONTEST_MICROS: i64 = 10 * 60 * 1_000_000;
+
+impl Contest {
+    /// Whether setting it right once more would only go on with it.
+    #[must_use]
+    pub const fn is_fight(&self) -> bool {
+        self.times > CONTEST_MAX
+    }
+
+    /// What is known after a difference was seen: it goes on, or another begins. None where nobody can be named.
+    pub(super) fn after(before: Option<Self>, drift: &Drift) -> Option<Self> {
+        let by = drift.by.clone()?;
+        let known = before.filter(|known| {
+            let pause = drift.since.micros_since(known.last);
+            known.by == by && known.detail == drift.detail && pause <= CONTEST_MICROS
+        });
+        let (times, since) = known.map_or((0, drift.since), |known| (known.times, known.since));
+        let detail = drift.detail.clone();
+        Some(Self { detail, by, times: times.saturating_add(1), since, last: drift.since })
+    }
 }
 
 /// A deletion in progress.

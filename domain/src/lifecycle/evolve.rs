@@ -1,6 +1,6 @@
 //! Applies what happened in a resource's life.
 
-use super::{Action, Body, Deletion, Event, Grave, Readiness, Resource};
+use super::{Action, Body, Contest, Deletion, Event, Grave, Readiness, Resource};
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "`change` names every event that moves no state")]
 pub(super) fn evolve(state: Resource, event: Event) -> Resource {
@@ -22,6 +22,7 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
             blocker: None,
             drift: None,
             accepted: None,
+            contest: None,
         }),
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
@@ -62,9 +63,13 @@ fn change(mut body: Body, event: Event) -> Body {
             body.blocker = None;
             body.drift = None;
             body.accepted = None;
+            body.contest = None;
         }
         Event::Paused { .. } => body.paused = true,
-        Event::Resumed { .. } => body.paused = false,
+        Event::Resumed { .. } => {
+            body.paused = false;
+            body.contest = None;
+        }
         Event::Protected { .. } => body.protected = true,
         Event::Unprotected { .. } => body.protected = false,
         Event::ActionStarted { action, generation, at, .. } => {
@@ -105,10 +110,14 @@ fn change(mut body: Body, event: Event) -> Body {
             }
             body.blocker = Some(blocker);
         }
-        Event::DriftDetected { drift, .. } => body.drift = Some(drift),
+        Event::DriftDetected { drift, .. } => {
+            body.contest = Contest::after(body.contest.take(), &drift);
+            body.drift = Some(drift);
+        }
         Event::DriftCleared { .. } => body.drift = None,
         Event::DriftAccepted { found, .. } => {
             body.drift = None;
+            body.contest = None;
             body.accepted = Some(found);
         }
         Event::Declared { .. } | Event::DeletionRequested { .. } | Event::Deleted { .. } => {}

@@ -226,3 +226,35 @@ fn a_difference_is_accepted_as_it_was_found_until_the_spec_changes() {
     let revised = Event::Revised { generation: 2, spec: spec("us"), class: None, at: LATER };
     assert_eq!(Resource::fold(state, vec![revised]).body().unwrap().accepted, None);
 }
+
+#[test]
+fn the_same_difference_by_the_same_hand_again_and_again_is_a_fight() {
+    let seen = |by: Option<&str>, minutes: i64| Event::DriftDetected {
+        uid: UID,
+        drift: Drift {
+            detail: "replicas".into(),
+            by: by.map(str::to_owned),
+            found: Some("ab".into()),
+            since: Time::from_micros(minutes * 60 * 1_000_000),
+        },
+    };
+    let fights = |history: Vec<Event>| {
+        let state = Resource::fold(Resource::Absent, [vec![declared(UID)], history].concat());
+        state.body().unwrap().contest.as_ref().is_some_and(Contest::is_fight)
+    };
+    let by_one = |count: i64, apart: i64| {
+        (0..count).map(|n| seen(Some("hpa"), n * apart)).collect::<Vec<_>>()
+    };
+    assert!(!fights(by_one(3, 1)));
+    assert!(fights(by_one(4, 1)));
+    assert!(!fights(by_one(4, 11)), "each a new one");
+    assert!(!fights(vec![
+        seen(Some("hpa"), 1),
+        seen(Some("kubectl"), 2),
+        seen(Some("hpa"), 3),
+        seen(Some("kubectl"), 4)
+    ]));
+    assert!(!fights((0..9).map(|n| seen(None, n)).collect()), "nobody to name");
+    let resumed = vec![Event::Paused { at: LATER }, Event::Resumed { at: LATER }];
+    assert!(!fights([by_one(4, 1), resumed].concat()), "somebody has decided");
+}

@@ -162,6 +162,15 @@ impl Cluster {
         Ok(())
     }
 
+    /// Makes an object and takes it in; none when one of its name is there already.
+    pub(crate) async fn create(&self, key: &Key, body: &Value) -> Result<Option<()>, CallError> {
+        let watched = kind(key)?;
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let object = requests.create(&watched.resource(), key, body).await?;
+        Ok(object.map(|object| self.shared.put(key.clone(), &object)))
+    }
+
     /// Reads an object.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Value>, CallError> {
         let watched = kind(key)?;

@@ -1,5 +1,6 @@
 //! A real Kubernetes control plane: etcd, API server, controllers, scheduler, and KWOK, which plays nodes and pods.
 
+mod faulty;
 mod https;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::{Place, Port, Process, http, installed, until};
+pub use faulty::{Call, Fault, Faulty};
 
 /// Who asks, in the group that may do everything.
 pub const TOKEN: &str = "cairn-tests";
@@ -153,22 +155,7 @@ impl ControlPlane {
     #[must_use]
     pub fn kubeconfig_at(&self, port: u16, token: &str) -> String {
         let authority = std::fs::read(self.place.join("certs/apiserver.crt"));
-        let authority = authority.expect("its certificate");
-        let cluster = json!({
-            "server": format!("https://127.0.0.1:{port}"),
-            "certificate-authority-data": base64(&authority),
-            "tls-server-name": NAME,
-        });
-        // JSON is YAML.
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "test",
-            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
-            "clusters": [{ "name": "test", "cluster": cluster }],
-            "users": [{ "name": "test", "user": { "token": token } }],
-        });
-        serde_json::to_string_pretty(&config).expect("JSON")
+        kubeconfig(port, token, &authority.expect("its certificate"))
     }
 
     /// A file that leads kubectl to it.
@@ -321,6 +308,25 @@ impl ControlPlane {
             (ready == count as usize).then_some(())
         });
     }
+}
+
+/// How a client reaches an API server on a port of this machine, which has a certificate of this authority.
+fn kubeconfig(port: u16, token: &str, authority: &[u8]) -> String {
+    let cluster = json!({
+        "server": format!("https://127.0.0.1:{port}"),
+        "certificate-authority-data": base64(authority),
+        "tls-server-name": NAME,
+    });
+    // JSON is YAML.
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "clusters": [{ "name": "test", "cluster": cluster }],
+        "users": [{ "name": "test", "user": { "token": token } }],
+    });
+    serde_json::to_string_pretty(&config).expect("JSON")
 }
 
 fn start(place: &Place, name: &str, arguments: &[String]) -> Process {

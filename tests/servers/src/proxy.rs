@@ -111,7 +111,7 @@ impl Drop for Proxy {
 }
 
 /// One for all proxies, apart from the test's own: a test that blocks does not stop the network.
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();

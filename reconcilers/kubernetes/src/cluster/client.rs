@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
 use http::Uri;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::{ApiResource, DynamicObject, Status};
 use kube::{Api, Client, Config, Error};
 use reconcilers::CallError;
 use serde_json::Value;
+use tracing::debug;
 
 use crate::kubeconfig::{Access, Identity};
 use crate::labels::FIELD_MANAGER;
@@ -19,6 +20,10 @@ use crate::objects::Key;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may take to answer. A write may pass through slow webhooks (Kubernetes: at most 30 s each).
 const ANSWER: Duration = Duration::from_secs(40);
+/// The pause before a request that failed is sent once more.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that a cluster may ask for; where it asks for more, the whole step waits.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Requests under way at once to one cluster, watches apart: as much as its API server takes from 16 clients.
 pub(crate) const REQUESTS_MAX: usize = 16;
 
@@ -97,8 +102,31 @@ impl Requests {
         parameters.force = force;
         let api = self.api(resource, key.namespace.as_deref());
         let patch = Patch::Apply(body);
-        let answer = timely(key, api.patch(&key.name, &parameters, &patch)).await?;
-        whole(answer, resource)
+        let answer = twice(key, "apply", || api.patch(&key.name, &parameters, &patch));
+        whole(answer.await.map_err(|error| error.told(key))?, resource)
+    }
+
+    /// Makes an object; none when one of its name is there already.
+    pub(crate) async fn create(
+        &self,
+        resource: &ApiResource,
+        key: &Key,
+        body: &Value,
+    ) -> Result<Option<Value>, CallError> {
+        let object: DynamicObject = serde_json::from_value(body.clone()).map_err(|error| {
+            let message = format!("{key} cannot be sent: {error}");
+            CallError { class: FailureClass::Terminal, message }
+        })?;
+        let manager = Some(FIELD_MANAGER.to_owned());
+        let parameters = PostParams { field_manager: manager, ..PostParams::default() };
+        let api = self.api(resource, key.namespace.as_deref());
+        match twice(key, "create", || api.create(&parameters, &object)).await {
+            Ok(answer) => whole(answer, resource).map(Some),
+            Err(Unanswered::Refused(Error::Api(status))) if status.reason == "AlreadyExists" => {
+                Ok(None)
+            }
+            Err(error) => Err(error.told(key)),
+        }
     }
 
     /// Reads an object; none when it is not there.
@@ -108,8 +136,8 @@ impl Requests {
         key: &Key,
     ) -> Result<Option<Value>, CallError> {
         let api = self.api(resource, key.namespace.as_deref());
-        let answer = timely(key, api.get_opt(&key.name)).await?;
-        answer.map(|object| whole(object, resource)).transpose()
+        let answer = twice(key, "get", || api.get_opt(&key.name)).await;
+        answer.map_err(|error| error.told(key))?.map(|object| whole(object, resource)).transpose()
     }
 
     /// Deletes an object of this uid, what depends on it first. Whether it is gone already.
@@ -128,16 +156,18 @@ impl Requests {
             }),
             ..DeleteParams::default()
         };
-        let deleted = tokio::time::timeout(ANSWER, api.delete(&key.name, &parameters)).await;
-        match deleted {
+        match twice(key, "delete", || api.delete(&key.name, &parameters)).await {
             // An object may be there for as long as finalizers hold it.
-            Ok(Ok(_)) => Ok(false),
-            // Another one has its name: ours is gone.
-            Ok(Err(Error::Api(status))) if status.code == 404 || status.code == 409 => Ok(true),
-            Ok(Err(error)) => Err(refusal(key, &error)),
-            Err(_) => Err(late(key)),
+            Ok(_) => Ok(false),
+            Err(Unanswered::Refused(Error::Api(status))) if is_gone(&status) => Ok(true),
+            Err(error) => Err(error.told(key)),
         }
     }
+}
+
+/// Whether what was to be deleted is not there: nothing of its name is, or something with another uid.
+fn is_gone(status: &Status) -> bool {
+    status.code == 404 || (status.code == 409 && status.message.contains("Precondition failed"))
 }
 
 /// An object with the type that lists leave out.
@@ -154,29 +184,76 @@ pub(crate) fn whole(object: DynamicObject, resource: &ApiResource) -> Result<Val
     Ok(value)
 }
 
-async fn timely<T>(
-    key: &Key,
-    request: impl Future<Output = Result<T, Error>>,
-) -> Result<T, CallError> {
-    match tokio::time::timeout(ANSWER, request).await {
-        Ok(answer) => answer.map_err(|error| refusal(key, &error)),
-        Err(_) => Err(late(key)),
+/// Why there is no answer.
+enum Unanswered {
+    Refused(Error),
+    Late,
+}
+
+impl Unanswered {
+    /// What it means, in the cluster's own words.
+    fn told(&self, key: &Key) -> CallError {
+        let (class, message) = match self {
+            Self::Refused(Error::Api(status)) => (class(status), status.message.clone()),
+            Self::Refused(error) => (FailureClass::Retry, told(error)),
+            Self::Late => {
+                let seconds = ANSWER.as_secs();
+                let message = format!("the cluster did not answer within {seconds} s");
+                (FailureClass::Retry, message)
+            }
+        };
+        CallError { class, message: format!("{key}: {message}") }
+    }
+
+    /// How long to wait before it is asked once more; none where that would change nothing.
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Late => None,
+            Self::Refused(Error::Api(status)) => {
+                let asked =
+                    status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                let asked = Duration::from_secs(asked.into());
+                let passes =
+                    matches!(status.code, 429 | 500 | 502 | 503 | 504) || is_outrun(status);
+                (passes && asked <= PAUSE_MAX).then_some(asked.max(PAUSE))
+            }
+            // The connection broke, before the request had an effect or after.
+            Self::Refused(_) => Some(PAUSE),
+        }
     }
 }
 
-fn late(key: &Key) -> CallError {
-    let message = format!("{key}: the cluster did not answer within {} s", ANSWER.as_secs());
-    CallError { class: FailureClass::Retry, message }
+/// Asks, and once more where that may help. Each of our requests may be repeated: what it asks for is the same
+/// whether it came before or not.
+async fn twice<T, F: Future<Output = Result<T, Error>>>(
+    key: &Key,
+    verb: &'static str,
+    ask: impl Fn() -> F,
+) -> Result<T, Unanswered> {
+    let once = || async {
+        metrics::counter!("cairn_kubernetes_requests_total", "verb" => verb).increment(1);
+        match tokio::time::timeout(ANSWER, ask()).await {
+            Ok(answer) => answer.map_err(Unanswered::Refused),
+            Err(_) => Err(Unanswered::Late),
+        }
+    };
+    let error = match once().await {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let Some(pause) = error.pause() else { return Err(error) };
+    debug!(%key, verb, error = error.told(key).message, "asked once more");
+    tokio::time::sleep(pause).await;
+    once().await
 }
 
-/// What a cluster's refusal means, with its own words.
-fn refusal(key: &Key, error: &Error) -> CallError {
-    let (class, message) = if let Error::Api(status) = error {
-        (class(status), status.message.clone())
-    } else {
-        (FailureClass::Retry, told(error))
-    };
-    CallError { class, message: format!("{key}: {message}") }
+/// Somebody else wrote at the same moment.
+fn is_outrun(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 409
+        && status.reason == "Conflict"
+        && !status.message.contains("Precondition failed")
+        && !causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
 }
 
 fn class(status: &Status) -> FailureClass {
@@ -184,6 +261,7 @@ fn class(status: &Status) -> FailureClass {
         429 => FailureClass::Throttled,
         // A namespace that is going away takes nothing in until it is gone.
         403 if status.message.contains("being terminated") => FailureClass::Retry,
+        409 if is_outrun(status) => FailureClass::Retry,
         400 | 401 | 403 | 405 | 409 | 413 | 422 => FailureClass::Terminal,
         _ => FailureClass::Retry,
     }

@@ -153,20 +153,25 @@ async fn make_namespace(cluster: &Cluster, target: &Target) -> Result<(), CallEr
     if cluster.has_namespace(&key.name) {
         return Ok(());
     }
-    if let Some(there) = cluster.get(&key).await? {
-        if there.pointer("/metadata/deletionTimestamp").is_some() {
-            let message = format!("namespace {} is still being deleted", key.name);
-            return Err(refused(FailureClass::Retry, message));
-        }
-        if !is_of(&there, &target.tenant) {
-            let name = &key.name;
-            let message = format!(
-                "namespace {name} is there already and is not Cairn's; delete it, or choose another name"
-            );
-            return Err(refused(FailureClass::Terminal, message));
-        }
+    if cluster.create(&key, &object.body).await?.is_some() {
+        return Ok(());
     }
-    cluster.apply(&key, &object.body, false).await
+    let name = &key.name;
+    let Some(there) = cluster.get(&key).await? else {
+        let message = format!("namespace {name} was deleted just now; it is made again");
+        return Err(refused(FailureClass::Retry, message));
+    };
+    if there.pointer("/metadata/deletionTimestamp").is_some() {
+        let message = format!("namespace {name} is still being deleted");
+        return Err(refused(FailureClass::Retry, message));
+    }
+    if is_of(&there, &target.tenant) {
+        return Ok(());
+    }
+    let message = format!(
+        "namespace {name} is there already and is not Cairn's; delete it, or choose another name"
+    );
+    Err(refused(FailureClass::Terminal, message))
 }
 
 /// Deletes everything of an incarnation, and its namespace when it was the last in it.

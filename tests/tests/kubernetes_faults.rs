@@ -1,0 +1,242 @@
+//! Every operation with every fault of an API server: what is wanted is there in the end, once, nothing of it is left
+//! behind, and no more is asked than twice of what a calm day takes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::lifecycle::CONTEST_MAX;
+use domain::plan::Purpose;
+use futures::future::join_all;
+use serde_json::Value;
+use servers::kubernetes::{Call, ControlPlane, Fault, Faulty, Options};
+use tests::Plane;
+
+/// What may happen to a request that is no watch.
+const TO_REQUESTS: [Fault; 9] = [
+    Fault::CutBefore,
+    Fault::CutAfter,
+    Fault::TimeoutBefore,
+    Fault::TimeoutAfter,
+    Fault::Conflict,
+    Fault::TooMany,
+    Fault::Internal,
+    Fault::Unavailable,
+    Fault::Slow,
+];
+/// What may happen to a list or a watch.
+const TO_WATCHES: [Fault; 6] = [
+    Fault::Stale,
+    Fault::Dropped,
+    Fault::Expired,
+    Fault::CutBefore,
+    Fault::Internal,
+    Fault::TooMany,
+];
+/// How long watches misbehave in one way.
+const A_WHILE: Duration = Duration::from_millis(700);
+
+/// What is done to an application, one after the other.
+const OPERATIONS: [&str; 4] = ["create", "change", "shrink", "delete"];
+
+fn application(name: &str, operation: &str) -> String {
+    let image = if operation == "create" { 1 } else { 2 };
+    let mut text = format!("name: {name}\nworkloads:\n");
+    text += &format!("  web: {{image: registry.example/web:{image}, port: 8080}}\n");
+    if operation != "shrink" {
+        text += "  jobs: {image: registry.example/jobs:1, variables: {LEVEL: debug}}\n";
+    }
+    text
+}
+
+async fn operate(plane: &Plane, folder: &Path, name: &str, operation: &str) {
+    if operation == "delete" {
+        return plane.delete(name).await;
+    }
+    let file = folder.join(format!("{name}-{operation}.yaml"));
+    std::fs::write(&file, application(name, operation)).unwrap();
+    plane.apply(name, &[&file], &[]).await;
+    plane.begin(name, Purpose::Deploy).await;
+    plane.ready(name).await;
+}
+
+/// Everything of ours in a namespace, but what controllers make: kind and name.
+fn objects(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+    let of_ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn";
+    let mut found = BTreeSet::new();
+    for (group, plural) in [
+        ("api/v1", "serviceaccounts"),
+        ("api/v1", "services"),
+        ("api/v1", "configmaps"),
+        ("api/v1", "secrets"),
+        ("apis/apps/v1", "deployments"),
+        ("apis/networking.k8s.io/v1", "networkpolicies"),
+        ("apis/policy/v1", "poddisruptionbudgets"),
+        ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+    ] {
+        let path = format!("GET /{group}/namespaces/{namespace}/{plural}?{of_ours}");
+        let (status, answer) = cluster.ask(&path, &Value::Null);
+        assert_eq!(status, 200, "{answer}");
+        for item in answer["items"].as_array().unwrap() {
+            found.insert(format!("{plural}/{}", item["metadata"]["name"].as_str().unwrap()));
+        }
+    }
+    found
+}
+
+/// What an application's objects are called, and where they are, is the same for all of them but for its name.
+fn namespace(application: &str) -> String {
+    let id = format!("workload/dev_{application}_any").parse().unwrap();
+    let tenant = "acme".parse().unwrap();
+    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: uuid::Uuid::nil() })
+}
+
+fn is_in(call: &Call, namespace: &str) -> bool {
+    let place = format!("/api/v1/namespaces/{namespace}");
+    call.path == place || call.path.contains(&format!("/namespaces/{namespace}/"))
+}
+
+/// Calls by namespace. One that makes a namespace does not name it.
+fn count(calls: &[Call], namespace: &str) -> usize {
+    calls.iter().filter(|call| is_in(call, namespace)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_ends_well_whatever_happens_to_its_requests() {
+    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let faulty = Arc::new(Faulty::start(&cluster));
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
+    let names: BTreeMap<String, Fault> = TO_REQUESTS
+        .into_iter()
+        .map(|fault| (format!("a-{}", format!("{fault:?}").to_lowercase()), fault))
+        .collect();
+    for operation in OPERATIONS {
+        // How it goes when nothing is wrong.
+        faulty.rule(|_| None);
+        let _ = faulty.calls();
+        operate(&plane, directory.path(), "calm", operation).await;
+        let calm = count(&faulty.calls(), &namespace("calm"));
+        let wanted = objects(&cluster, &namespace("calm"));
+        // What is asked for first goes wrong, each time.
+        let places: Vec<(String, Fault)> =
+            names.iter().map(|(name, fault)| (namespace(name), *fault)).collect();
+        let mut met: BTreeSet<(String, String)> = BTreeSet::new();
+        faulty.rule(move |call| {
+            let (_, fault) = places.iter().find(|(place, _)| is_in(call, place))?;
+            met.insert((call.method.clone(), call.path.clone())).then_some(*fault)
+        });
+        join_all(names.keys().map(|name| operate(&plane, directory.path(), name, operation))).await;
+        let calls = faulty.calls();
+        for (name, fault) in &names {
+            let place = namespace(name);
+            let asked = count(&calls, &place);
+            assert!(asked > 0, "{operation} with {fault:?}: nothing was asked");
+            assert!(
+                asked <= 2 * calm,
+                "{operation} with {fault:?}: {asked} requests, {calm} on a calm day: {:#?}",
+                calls.iter().filter(|call| is_in(call, &place)).collect::<Vec<_>>()
+            );
+            assert_eq!(objects(&cluster, &place), wanted, "{operation} with {fault:?}");
+        }
+    }
+    let (_, left) = cluster.ask(
+        "GET /api/v1/namespaces?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn",
+        &Value::Null,
+    );
+    assert_eq!(left["items"].as_array().unwrap().len(), 0, "{left}");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
+    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let faulty = Arc::new(Faulty::start(&cluster));
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
+    operate(&plane, directory.path(), "calm", "create").await;
+    let wanted = objects(&cluster, &namespace("calm"));
+    let over = Arc::new(AtomicBool::new(false));
+    let disturbing = {
+        let (faulty, over) = (Arc::clone(&faulty), Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut rounds = 0;
+            while !over.load(Ordering::SeqCst) {
+                let fault = TO_WATCHES[rounds % TO_WATCHES.len()];
+                let is_followed =
+                    |call: &Call| call.method == "GET" && !call.path.contains("/namespaces/");
+                // Half of them, so that some kinds are seen and some are not.
+                let mut turn = false;
+                faulty.rule(move |call| {
+                    turn = !turn;
+                    (is_followed(call) && turn).then_some(fault)
+                });
+                faulty.cut();
+                tokio::time::sleep(A_WHILE).await;
+                // A calm moment: who is disturbed without end gets nowhere.
+                faulty.rule(|_| None);
+                tokio::time::sleep(A_WHILE).await;
+                rounds += 1;
+            }
+            rounds
+        })
+    };
+    let names = ["one", "two", "three"];
+    for operation in OPERATIONS {
+        join_all(names.iter().map(|name| operate(&plane, directory.path(), name, operation))).await;
+        for name in names {
+            let found = objects(&cluster, &namespace(name));
+            match operation {
+                "create" | "change" => assert_eq!(found, wanted, "{operation} of {name}"),
+                "shrink" => assert!(!found.is_empty() && found.is_subset(&wanted), "{found:?}"),
+                _ => assert!(found.is_empty(), "{found:?}"),
+            }
+        }
+    }
+    over.store(true, Ordering::SeqCst);
+    assert!(disturbing.await.unwrap() > 3, "nothing was disturbed");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_the_same_field_again_and_again_is_named_and_not_fought() {
+    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    operate(&plane, directory.path(), "calm", "create").await;
+    let (place, id) = (namespace("calm"), "workload/dev_calm_web");
+    let scale = |replicas: u32| {
+        let to = format!("--replicas={replicas}");
+        cluster.kubectl(&["scale", "deployment/web", &format!("--namespace={place}"), &to])
+    };
+    let replicas = || {
+        let path = format!("GET /apis/apps/v1/namespaces/{place}/deployments/web");
+        cluster.ask(&path, &Value::Null).1["spec"]["replicas"].as_u64().unwrap()
+    };
+    let is_named = async || {
+        let resource = plane.resource(id).await;
+        let blocker = resource.body().and_then(|body| body.blocker.clone());
+        blocker.is_some_and(|blocker| {
+            blocker.reason.contains("kubectl and Cairn both write")
+                && blocker.reason.contains("spec.replicas")
+        })
+    };
+    let mut set_right = 0;
+    while set_right <= 4 * CONTEST_MAX && !is_named().await {
+        let _ = scale(7);
+        plane
+            .until("it to be set right or told", async || replicas() == 1 || is_named().await)
+            .await;
+        set_right += u32::from(replicas() == 1);
+    }
+    assert!(is_named().await && set_right >= CONTEST_MAX, "set right {set_right} times");
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(replicas(), 7, "nothing more is written");
+    // What is decided anew is applied.
+    operate(&plane, directory.path(), "calm", "change").await;
+    assert_eq!(replicas(), 1);
+    plane.stop().await;
+}
