@@ -77,7 +77,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
+    pub(super) fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
@@ -170,7 +170,7 @@ fn late(key: &Key) -> CallError {
 }
 
 /// What a cluster's refusal means, with its own words.
-fn refusal(key: &Key, error: &Error) -> CallError {
+pub(super) fn refusal(key: &Key, error: &Error) -> CallError {
     let (class, message) = if let Error::Api(status) = error {
         (class(status), status.message.clone())
     } else {
