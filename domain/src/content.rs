@@ -102,7 +102,11 @@ impl Decider for Content {
             let Self { stored, .. } = *state;
             return Err(Refused::OutOfOrder { part, of, stored, expected: known });
         }
-        Ok(if part < state.stored { Vec::new() } else { vec![Event::Stored { part, of, data, at }] })
+        Ok(if part < state.stored {
+            Vec::new()
+        } else {
+            vec![Event::Stored { part, of, data, at }]
+        })
     }
 
     fn evolve(_: Self, event: Event) -> Self {

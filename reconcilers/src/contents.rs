@@ -66,7 +66,8 @@ pub async fn keep(
     context: impl Fn() -> Context,
 ) -> Result<(), ExecuteError<content::Refused>> {
     let digest = Hash::of(bytes);
-    let (Ok(stream), Ok(commands)) = (stream(tenant, digest), commands(bytes, context().time)) else {
+    let (Ok(stream), Ok(commands)) = (stream(tenant, digest), commands(bytes, context().time))
+    else {
         return Ok(());
     };
     for command in commands {
@@ -85,11 +86,14 @@ impl Contents for Executor {
             let retry = |message: String| CallError { class: FailureClass::Retry, message };
             let lost = || CallError {
                 class: FailureClass::Terminal,
-                message: format!("the log does not have what {digest} names; apply the application's files again"),
+                message: format!(
+                    "the log does not have what {digest} names; apply the application's files again"
+                ),
             };
             let stream = stream(tenant, digest).map_err(|error| retry(error.to_string()))?;
             let loaded = self.journal().load(&stream, 0).await;
-            let loaded = loaded.map_err(|error| retry(format!("the log cannot be read: {error}")))?;
+            let loaded =
+                loaded.map_err(|error| retry(format!("the log cannot be read: {error}")))?;
             let mut bytes = Vec::new();
             for recorded in &loaded.commits {
                 for event in &recorded.sealed.commit.events {

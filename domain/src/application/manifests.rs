@@ -56,7 +56,9 @@ impl Reader<'_> {
         let fields = self.mapping(&entry.value, &spot);
         let mut paths = Vec::new();
         if let Some(file) = fields.get("file") {
-            paths.extend(self.literal(&file.value, &spot.key(file)).map(|path| (path, file.value.place)));
+            paths.extend(
+                self.literal(&file.value, &spot.key(file)).map(|path| (path, file.value.place)),
+            );
         }
         if let Some(files) = fields.get("files") {
             let spot = spot.key(files);
@@ -79,7 +81,12 @@ impl Reader<'_> {
         if found.digests.len() > OBJECTS_MAX {
             let count = found.digests.len();
             self.findings
-                .error(entry.key_place, format!("there are {count} objects; at most {OBJECTS_MAX} can be kept together"))
+                .error(
+                    entry.key_place,
+                    format!(
+                        "there are {count} objects; at most {OBJECTS_MAX} can be kept together"
+                    ),
+                )
                 .hint("make several resources of them");
         }
         if !found.digests.is_empty() {
@@ -93,7 +100,8 @@ impl Reader<'_> {
         self.sources.push(path.clone());
         let Some(bytes) = self.companions.get(&path) else {
             let message = format!("there is no file `{path}`, or it is too large to be sent");
-            let hint = format!("paths are relative to this file; at most {} bytes are read", LIMITS.bytes);
+            let hint =
+                format!("paths are relative to this file; at most {} bytes are read", LIMITS.bytes);
             self.findings.error(place, message).hint(hint);
             return;
         };
@@ -105,7 +113,9 @@ impl Reader<'_> {
         let documents = documents_within(file, &mut self.findings, &LIMITS);
         if documents.is_empty() {
             let message = format!("there is no object in `{path}`");
-            self.findings.error(place, message).hint("write Kubernetes objects, with `---` between them");
+            self.findings
+                .error(place, message)
+                .hint("write Kubernetes objects, with `---` between them");
         }
         for document in &documents {
             self.object(document, found);
@@ -129,7 +139,8 @@ impl Reader<'_> {
         }
         let mut body = self.kubernetes_json(node);
         if !is_steady(&body) {
-            let message = format!("this {kind} is a hook that does not run when objects are put in place");
+            let message =
+                format!("this {kind} is a hook that does not run when objects are put in place");
             self.findings.warning(start(node), message).hint("it is left out");
             return;
         }
@@ -145,7 +156,8 @@ impl Reader<'_> {
             }
         };
         if kind == "Secret" && api_version == "v1" && body.get("data").is_some() {
-            let message = format!("the values of this Secret, {name}, go into the log for good, in clear");
+            let message =
+                format!("the values of this Secret, {name}, go into the log for good, in clear");
             self.findings.warning(start(node), message).hint(
                 "make it by a resource of the type `secret`, or let a controller such as external-secrets write it",
             );
@@ -159,12 +171,19 @@ impl Reader<'_> {
         if let Some(first) = found.places.get(&identity) {
             let first = self.findings.position(*first);
             let message = format!("{} {} is declared twice", key.kind, key.name);
-            self.findings.error(start(node), message).hint(format!("remove one of them; the first is at {first}"));
+            self.findings
+                .error(start(node), message)
+                .hint(format!("remove one of them; the first is at {first}"));
             return;
         }
         let json = body.to_string();
         if json.len() > OBJECT_BYTES_MAX {
-            let message = format!("{} {} has {} bytes; at most {OBJECT_BYTES_MAX} can be kept", key.kind, key.name, json.len());
+            let message = format!(
+                "{} {} has {} bytes; at most {OBJECT_BYTES_MAX} can be kept",
+                key.kind,
+                key.name,
+                json.len()
+            );
             self.findings.error(start(node), message).hint("no cluster takes more of one object");
             return;
         }
@@ -190,7 +209,9 @@ impl Reader<'_> {
     /// Its name. One that the server is to choose is chosen here, by what the object says: applying it twice must
     /// find it again.
     fn object_name(&mut self, node: &Node, body: &mut Json) -> Option<String> {
-        let text = |body: &Json, pointer: &str| body.pointer(pointer).and_then(Json::as_str).map(str::to_owned);
+        let text = |body: &Json, pointer: &str| {
+            body.pointer(pointer).and_then(Json::as_str).map(str::to_owned)
+        };
         if let Some(name) = text(body, "/metadata/name").filter(|name| !name.is_empty()) {
             return Some(name);
         }
@@ -200,7 +221,8 @@ impl Reader<'_> {
                 .hint("add `metadata: {name: …}`; a number needs quotes");
             return None;
         };
-        let digits: String = Hash::of(body.to_string().as_bytes()).to_hex().chars().take(8).collect();
+        let digits: String =
+            Hash::of(body.to_string().as_bytes()).to_hex().chars().take(8).collect();
         let name = format!("{start_of_name}{digits}");
         let metadata = body.get_mut("metadata")?.as_object_mut()?;
         metadata.remove("generateName");
@@ -213,11 +235,15 @@ impl Reader<'_> {
         match &node.value {
             Value::Sequence(items) => items.iter().map(|item| self.kubernetes_json(item)).collect(),
             Value::Mapping(entries) => {
-                let fields = entries.iter().map(|entry| (entry.key.clone(), self.kubernetes_json(&entry.value)));
+                let fields = entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), self.kubernetes_json(&entry.value)));
                 Json::Object(fields.collect())
             }
             Value::Scalar(scalar) => match meaning(&scalar.text) {
-                Meaning::Disputed(other) if scalar.plain => self.disputed(node, &scalar.text, other),
+                Meaning::Disputed(other) if scalar.plain => {
+                    self.disputed(node, &scalar.text, other)
+                }
                 _ => plain_json(node),
             },
         }
@@ -233,7 +259,9 @@ impl Reader<'_> {
             _ => return json!(text),
         };
         let message = format!("`{text}` is taken for {other}, {taken}, as Kubernetes does");
-        self.findings.warning(node.place, message).hint(format!("write {taken}, or \"{text}\" for the text"));
+        self.findings
+            .warning(node.place, message)
+            .hint(format!("write {taken}, or \"{text}\" for the text"));
         taken
     }
 }
@@ -255,7 +283,8 @@ fn is_steady(body: &Json) -> bool {
 
 /// Takes out what only the server says, and writes what it rewrites as it will.
 fn strip(body: &mut Json) {
-    let is = |body: &Json, field: &str, text: &str| body.get(field).and_then(Json::as_str) == Some(text);
+    let is =
+        |body: &Json, field: &str, text: &str| body.get(field).and_then(Json::as_str) == Some(text);
     let is_secret = is(body, "kind", "Secret") && is(body, "apiVersion", "v1");
     let is_job = is(body, "kind", "Job");
     let Some(fields) = body.as_object_mut() else { return };

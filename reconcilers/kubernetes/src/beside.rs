@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use domain::kinds::{Cluster, Manifests, Volume, Workload};
 use domain::text::Inputs;
 use domain::{ResourceId, StreamId};
-use domain::kinds::{Cluster, Manifests, Volume, Workload};
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;

@@ -252,11 +252,12 @@ async fn follow_all(
     let mut watches = JoinSet::new();
     let mut kinds = shared.kinds.subscribe();
     let mut followed = BTreeSet::new();
-    let follow = |watches: &mut JoinSet<Ended>, followed: &mut BTreeSet<Watched>, watched: Watched| {
-        if followed.insert(watched.clone()) {
-            watches.spawn(watch::follow(Arc::clone(shared), requests.client.clone(), watched));
-        }
-    };
+    let follow =
+        |watches: &mut JoinSet<Ended>, followed: &mut BTreeSet<Watched>, watched: Watched| {
+            if followed.insert(watched.clone()) {
+                watches.spawn(watch::follow(Arc::clone(shared), requests.client.clone(), watched));
+            }
+        };
     WATCHED.into_iter().for_each(|watched| follow(&mut watches, &mut followed, watched));
     let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
     loop {

@@ -21,11 +21,11 @@ mod remove;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use domain::StreamId;
 use domain::commit::Hash;
 use domain::kinds::Manifests;
 use domain::kinds::manifests::ObjectKey;
 use domain::lifecycle::FailureClass;
-use domain::StreamId;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;

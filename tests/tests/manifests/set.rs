@@ -101,15 +101,22 @@ impl Set {
     }
 
     /// What `kubectl` would change about the objects; nothing, if they are what was asked for.
-    pub(crate) fn diff(&self, cluster: &ControlPlane) -> String {
-        let small = self.objects.values().map(ToString::to_string);
-        let small: Vec<String> = small.filter(|text| text.len() <= DIFF_BYTES_MAX).collect();
+    pub(crate) fn diff(&self, cluster: &ControlPlane, paths: &BTreeMap<String, String>) -> String {
+        let whole = self.objects.iter().map(|(key, object)| {
+            let mut object = object.clone();
+            if paths[key].contains("/namespaces/") {
+                let own = object["metadata"]["namespace"].as_str().unwrap_or(NAMESPACE).to_owned();
+                object["metadata"]["namespace"] = json!(own);
+            }
+            object.to_string()
+        });
+        let small: Vec<String> = whole.filter(|text| text.len() <= DIFF_BYTES_MAX).collect();
         let path = self.folder.join("diff.yaml");
         std::fs::write(&path, small.join("\n---\n")).unwrap();
         let mut command = Command::new(cluster.kubectl_program());
         command.arg(format!("--kubeconfig={}", cluster.kubeconfig_file().display()));
         command.args(["diff", "--server-side", "--force-conflicts", "--field-manager=somebody"]);
-        command.arg(format!("--namespace={NAMESPACE}")).arg("--filename").arg(path);
+        command.arg("--filename").arg(path);
         let output = command.stdin(Stdio::null()).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         text(&output.stdout) + &text(&output.stderr)

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::application::{self, Application, Command, Model, Parsed, Source, SourceFile, SourceRef};
+use domain::application::{
+    self, Application, Command, Model, Parsed, Source, SourceFile, SourceRef,
+};
 use domain::commit::Hash;
 use domain::content::Content;
 use domain::diagnostic::Diagnostic;

@@ -96,7 +96,9 @@ impl Cluster {
                 match self.shared.state().found.get(identity) {
                     Some(Progress::Listed(watched)) => return Ok(Some(watched.clone())),
                     Some(Progress::Broken(_, reason)) => {
-                        return Err(retry(&format!("its objects of the kind {kind} cannot be listed: {reason}")));
+                        return Err(retry(&format!(
+                            "its objects of the kind {kind} cannot be listed: {reason}"
+                        )));
                     }
                     Some(Progress::Missing(_)) | None => return Ok(None),
                     Some(Progress::Listing(_)) => {}
@@ -106,7 +108,9 @@ impl Cluster {
                 }
             }
         });
-        waited.await.unwrap_or_else(|_| Err(retry(&format!("its objects of the kind {kind} are being listed"))))
+        waited.await.unwrap_or_else(|_| {
+            Err(retry(&format!("its objects of the kind {kind} are being listed")))
+        })
     }
 
     /// How a kind that is followed is addressed.
@@ -170,7 +174,9 @@ impl Requests {
             Ok(Ok(told_of)) => told_of,
         };
         let found = told_of.resources.into_iter().find(|one| {
-            one.kind == kind && !one.name.contains('/') && one.verbs.iter().any(|verb| verb == "patch")
+            one.kind == kind
+                && !one.name.contains('/')
+                && one.verbs.iter().any(|verb| verb == "patch")
         });
         Ok(found.map(|one| Watched::told(api_version, kind, &one.name, one.namespaced)))
     }

@@ -88,7 +88,11 @@ impl Entry {
             applied: digest(labels::APPLIED),
             content: digest(labels::CONTENT),
             // A pod is its controller's: who owns its fields is never asked.
-            managed: if is_pod && controlled { Arc::from([]) } else { owners(list("/metadata/managedFields")) },
+            managed: if is_pod && controlled {
+                Arc::from([])
+            } else {
+                owners(list("/metadata/managedFields"))
+            },
             deleting: text("/metadata/deletionTimestamp").map(|_| finalizers()),
             state: if written { any::health(object) } else { health(object) },
             trouble: if is_pod { pod_trouble(object) } else { None },

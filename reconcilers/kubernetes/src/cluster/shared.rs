@@ -11,9 +11,9 @@ use tokio::sync::watch as channel;
 use tracing::warn;
 
 use super::Reach;
+use super::any::{Progress, identity};
 use super::cache::{Cache, Entry};
 use super::client::Requests;
-use super::any::{Progress, identity};
 use super::kinds::{WATCHED, Watched};
 use crate::objects::Key;
 

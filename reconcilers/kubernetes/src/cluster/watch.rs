@@ -34,10 +34,7 @@ pub(super) enum Ended {
 pub(super) async fn follow(shared: Arc<Shared>, client: Client, watched: Watched) -> Ended {
     let resource = watched.resource();
     let api: Api<DynamicObject> = Api::all_with(client, &resource);
-    let config = watcher::Config::default()
-        .labels(TENANT)
-        .timeout(WATCH_SECONDS)
-        .page_size(PAGE);
+    let config = watcher::Config::default().labels(TENANT).timeout(WATCH_SECONDS).page_size(PAGE);
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listed = BTreeSet::new();
     while let Some(event) = events.next().await {

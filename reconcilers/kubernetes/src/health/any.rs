@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{condition, number, text};
 
 /// The conditions that say that a resource is as asked, the first of them that it has.
-const READY: [&str; 6] = ["Ready", "Available", "Established", "Programmed", "Accepted", "Succeeded"];
+const READY: [&str; 6] =
+    ["Ready", "Available", "Established", "Programmed", "Accepted", "Succeeded"];
 
 /// How it is.
 pub(crate) fn health(object: &Value) -> SeenState {
@@ -16,7 +17,8 @@ pub(crate) fn health(object: &Value) -> SeenState {
     if observed.and_then(Value::as_i64).is_some_and(|observed| observed < generation) {
         return pending("its controller has not seen it yet");
     }
-    let core = !text(object, "/apiVersion").contains('.') || text(object, "/apiVersion").contains(".k8s.io/");
+    let core = !text(object, "/apiVersion").contains('.')
+        || text(object, "/apiVersion").contains(".k8s.io/");
     match text(object, "/kind") {
         "Deployment" | "Job" if core => super::health(object),
         "StatefulSet" if core => stateful_set(object),
@@ -81,7 +83,9 @@ fn pod(object: &Value) -> SeenState {
         "Failed" => SeenState::Failed(format!("it failed: {}", text(object, "/status/message"))),
         _ => match condition(object, "Ready") {
             Some((true, _, _)) => SeenState::Ready,
-            Some((false, reason, message)) => pending(format!("it is not ready: {reason}: {message}")),
+            Some((false, reason, message)) => {
+                pending(format!("it is not ready: {reason}: {message}"))
+            }
             None => pending("it has not begun"),
         },
     }
@@ -145,7 +149,8 @@ mod tests {
     }
 
     fn of(kind: &str, status: &Value) -> Value {
-        let group = if kind == "CustomResourceDefinition" { "apiextensions.k8s.io/v1" } else { "v1" };
+        let group =
+            if kind == "CustomResourceDefinition" { "apiextensions.k8s.io/v1" } else { "v1" };
         let group = if kind.ends_with("Set") { "apps/v1" } else { group };
         json!({ "apiVersion": group, "kind": kind, "metadata": { "generation": 2 }, "spec": { "replicas": 2 }, "status": status })
     }
@@ -153,16 +158,30 @@ mod tests {
     #[test]
     fn what_has_no_status_is_ready_when_it_is_there() {
         assert!(is_ready(&json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": {} })));
-        assert!(is_ready(&json!({ "apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule" })));
+        assert!(is_ready(
+            &json!({ "apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule" })
+        ));
     }
 
     #[test]
     fn each_kind_says_in_its_way_whether_it_is_ready() {
         let condition = |name: &str, status: &str| json!({ "conditions": [{ "type": name, "status": status, "reason": "R", "message": "m" }] });
         for (kind, good, bad) in [
-            ("StatefulSet", json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 2 }), json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 1 })),
-            ("StatefulSet", json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 2 }), json!({ "observedGeneration": 1, "updatedReplicas": 2, "readyReplicas": 2 })),
-            ("DaemonSet", json!({ "observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3 }), json!({ "observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2 })),
+            (
+                "StatefulSet",
+                json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 2 }),
+                json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 1 }),
+            ),
+            (
+                "StatefulSet",
+                json!({ "observedGeneration": 2, "updatedReplicas": 2, "readyReplicas": 2 }),
+                json!({ "observedGeneration": 1, "updatedReplicas": 2, "readyReplicas": 2 }),
+            ),
+            (
+                "DaemonSet",
+                json!({ "observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3 }),
+                json!({ "observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2 }),
+            ),
             ("PersistentVolumeClaim", json!({ "phase": "Bound" }), json!({ "phase": "Pending" })),
             ("Pod", json!({ "phase": "Succeeded" }), json!({ "phase": "Running" })),
             ("CustomResourceDefinition", condition("Established", "True"), json!({})),

@@ -39,14 +39,14 @@ pub(super) async fn apply(
     prepare::check_scope(&items, target, spec)?;
     let mut there = found(cluster, target).await?;
     make_namespaces(cluster, scene, &items).await?;
-    let kinds: BTreeSet<String> = items
-        .iter()
-        .map(|item| format!("{} {}", item.said.api_version, item.said.kind))
-        .collect();
+    let kinds: BTreeSet<String> =
+        items.iter().map(|item| format!("{} {}", item.said.api_version, item.said.kind)).collect();
     let named = spec.namespace();
     let recorded = record::of(target, &there).map(|(_, entry)| entry);
-    let known: BTreeSet<String> =
-        recorded.and_then(|entry| entry.record.as_ref()).map(|it| it.kinds.clone()).unwrap_or_default();
+    let known: BTreeSet<String> = recorded
+        .and_then(|entry| entry.record.as_ref())
+        .map(|it| it.kinds.clone())
+        .unwrap_or_default();
     let all: BTreeSet<String> = known.union(&kinds).cloned().collect();
     if recorded.is_none() || all != known {
         put_record(cluster, target, &all, named, None).await?;
@@ -58,7 +58,9 @@ pub(super) async fn apply(
         }
         let of_turn = items.iter().filter(|item| item.phase == turn);
         futures::stream::iter(of_turn.map(Ok::<_, CallError>))
-            .try_for_each_concurrent(AT_ONCE, |item| apply_one(kubernetes, cluster, scene, item, &there))
+            .try_for_each_concurrent(AT_ONCE, |item| {
+                apply_one(kubernetes, cluster, scene, item, &there)
+            })
             .await?;
         if turn == order::DEFINITIONS {
             served(cluster, target, &items).await?;
@@ -147,7 +149,9 @@ async fn apply_one(
     match cluster.apply(key, &body, takes).await {
         Ok(()) => {
             // What the server made of our own words is no drift.
-            if let Some(entry) = cluster.seen(key).filter(|entry| entry.content == Some(item.content)) {
+            if let Some(entry) =
+                cluster.seen(key).filter(|entry| entry.content == Some(item.content))
+            {
                 kubernetes.verdicts.note(&entry, item.content);
             }
             Ok(())
@@ -173,16 +177,21 @@ async fn may_take(
         return Ok(true);
     }
     if uid.is_some() {
-        let of = metadata.get("annotations").and_then(|all| all.get(labels::RESOURCE)).and_then(Value::as_str);
+        let of = metadata
+            .get("annotations")
+            .and_then(|all| all.get(labels::RESOURCE))
+            .and_then(Value::as_str);
         let of = of.unwrap_or("another resource");
-        let message = format!("{key} is there already and belongs to {of}; take it out of one of the two");
+        let message =
+            format!("{key} is there already and belongs to {of}; take it out of one of the two");
         return Err(refused(FailureClass::Terminal, message));
     }
     if adopt {
         return Ok(true);
     }
     let managers = metadata.get("managedFields").and_then(Value::as_array).into_iter().flatten();
-    let managers: BTreeSet<&str> = managers.filter_map(|one| one.get("manager")?.as_str()).collect();
+    let managers: BTreeSet<&str> =
+        managers.filter_map(|one| one.get("manager")?.as_str()).collect();
     let managers = managers.into_iter().collect::<Vec<_>>().join(", ");
     let message = format!(
         "{key} is there already and is not Cairn's: {managers} made it; set `adopt: true` to take it over, or take it out"
@@ -206,17 +215,22 @@ async fn cannot_change(
         return error;
     };
     if KEPT.contains(&key.kind.as_str()) {
-        let message = format!("{}; it is never replaced by itself: what is in it would be lost", error.message);
+        let message = format!(
+            "{}; it is never replaced by itself: what is in it would be lost",
+            error.message
+        );
         return refused(FailureClass::Terminal, message);
     }
     if !replace && key.kind != "Job" {
-        let message = format!("{}; set `replace: true` to have it removed and made anew", error.message);
+        let message =
+            format!("{}; set `replace: true` to have it removed and made anew", error.message);
         return refused(FailureClass::Terminal, message);
     }
     match cluster.delete(key, &entry.uid).await {
-        Ok(_) => {
-            refused(FailureClass::Retry, format!("{key} cannot change as asked: it is being replaced"))
-        }
+        Ok(_) => refused(
+            FailureClass::Retry,
+            format!("{key} cannot change as asked: it is being replaced"),
+        ),
         Err(error) => error,
     }
 }
@@ -229,9 +243,9 @@ async fn served(cluster: &Cluster, target: &Target, items: &[Item]) -> Result<()
         .filter_map(|item| item.known.as_ref().map(|(key, _)| key))
         .collect();
     let missing = || {
-        definitions.iter().find(|key| {
-            cluster.seen(key).is_none_or(|entry| entry.state != SeenState::Ready)
-        })
+        definitions
+            .iter()
+            .find(|key| cluster.seen(key).is_none_or(|entry| entry.state != SeenState::Ready))
     };
     let mut changes = cluster.changes_of(&target.stream());
     let waited = tokio::time::timeout(SERVED, async {
@@ -240,7 +254,9 @@ async fn served(cluster: &Cluster, target: &Target, items: &[Item]) -> Result<()
     let _ = waited.await;
     match missing() {
         None => Ok(()),
-        Some(key) => Err(refused(FailureClass::Retry, format!("{key}: its kind is not served yet"))),
+        Some(key) => {
+            Err(refused(FailureClass::Retry, format!("{key}: its kind is not served yet")))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! How a set of objects is, by what the watches saw.
 
+use domain::OutputValue;
 use domain::commit::Hash;
 use domain::kinds::Manifests;
-use domain::OutputValue;
 use reconcilers::converge::{Changed, Desired, Seen, SeenState};
 use reconcilers::{CallError, Reconcile as _, Scene};
 
@@ -50,10 +50,12 @@ pub(super) async fn see(
 
 /// What is left of an earlier revision, or says something else than it should by our own word.
 fn is_unfinished(found: &Found, items: &[Item]) -> bool {
-    let wanted = |key| items.iter().find(|item| item.known.as_ref().is_some_and(|(known, _)| known == key));
-    found.iter().filter(|(_, entry)| is_ours(entry) && entry.deleting.is_none()).any(|(key, entry)| {
-        wanted(key).is_none_or(|item| entry.content != Some(item.content))
-    })
+    let wanted =
+        |key| items.iter().find(|item| item.known.as_ref().is_some_and(|(known, _)| known == key));
+    found
+        .iter()
+        .filter(|(_, entry)| is_ours(entry) && entry.deleting.is_none())
+        .any(|(key, entry)| wanted(key).is_none_or(|item| entry.content != Some(item.content)))
 }
 
 /// The first object that is not there, or not ours in all that we said of it.
@@ -88,7 +90,8 @@ async fn changed(
 /// The worst of what each says of itself.
 fn state(found: &Found, items: &[Item]) -> SeenState {
     let (mut pending, mut count) = (None, 0);
-    for (key, entry) in items.iter().filter_map(|item| found.get_key_value(&item.known.as_ref()?.0)) {
+    for (key, entry) in items.iter().filter_map(|item| found.get_key_value(&item.known.as_ref()?.0))
+    {
         match &entry.state {
             SeenState::Failed(reason) => {
                 return SeenState::Failed(with_trouble(format!("{key}: {reason}"), found));
@@ -101,7 +104,11 @@ fn state(found: &Found, items: &[Item]) -> SeenState {
         }
     }
     let Some(first) = pending else { return SeenState::Ready };
-    let others = if count > 1 { format!(" ({count} of {} objects are not ready)", items.len()) } else { String::new() };
+    let others = if count > 1 {
+        format!(" ({count} of {} objects are not ready)", items.len())
+    } else {
+        String::new()
+    };
     SeenState::Pending(with_trouble(format!("{first}{others}"), found))
 }
 

@@ -33,9 +33,18 @@ pub(super) fn phase_of(group: &str, kind: &str) -> u8 {
         ("", "Service") => 3,
         ("", "Pod" | "ReplicationController") | ("apps" | "batch" | "autoscaling", _) => 4,
         (
-            "" | "rbac.authorization.k8s.io" | "policy" | "networking.k8s.io" | "scheduling.k8s.io"
-            | "storage.k8s.io" | "node.k8s.io" | "resource.k8s.io" | "flowcontrol.apiserver.k8s.io"
-            | "coordination.k8s.io" | "discovery.k8s.io" | "certificates.k8s.io",
+            ""
+            | "rbac.authorization.k8s.io"
+            | "policy"
+            | "networking.k8s.io"
+            | "scheduling.k8s.io"
+            | "storage.k8s.io"
+            | "node.k8s.io"
+            | "resource.k8s.io"
+            | "flowcontrol.apiserver.k8s.io"
+            | "coordination.k8s.io"
+            | "discovery.k8s.io"
+            | "certificates.k8s.io",
             _,
         ) => 2,
         _ => 6,

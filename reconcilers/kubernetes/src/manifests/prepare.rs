@@ -188,6 +188,11 @@ mod tests {
             assert_eq!((&labels["app"], &labels[labels::TENANT]), (&json!("db"), &json!("acme")));
         }
         assert_eq!(body["spec"]["selector"]["matchLabels"], json!({ "app": "db" }));
-        assert!(body.pointer("/spec/template/metadata/annotations").unwrap().get(labels::CONTENT).is_none());
+        assert!(
+            body.pointer("/spec/template/metadata/annotations")
+                .unwrap()
+                .get(labels::CONTENT)
+                .is_none()
+        );
     }
 }

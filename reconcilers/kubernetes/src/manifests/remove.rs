@@ -77,22 +77,23 @@ async fn finish(
     let named = named.map(str::to_owned).or(recorded);
     let mut performed = Performed::Finished;
     let own = crate::labels::namespace(target);
-    for namespace in namespaces(target, named.as_deref()) {
-        // Its own holds the record, which says what the others are.
-        if namespace != own && delete_namespace(cluster, target, &namespace).await? == Performed::Underway {
+    for namespace in namespaces(target, named.as_deref()).iter().filter(|one| **one != own) {
+        // Once its removal has begun the cluster ends it by itself.
+        if delete_namespace(cluster, target, namespace).await? == Performed::Underway {
             performed = Performed::Underway;
         }
     }
-    if performed == Performed::Underway {
-        return Ok(performed);
-    }
+    // The record says what the other namespace is, so it stays until then.
     if let Some((key, entry)) = record {
         cluster.delete(key, &entry.uid).await?;
     }
-    if cluster.of(target.uid)?.iter().any(|(key, _)| *key == record::key(target)) {
+    if cluster.seen(&record::key(target)).is_some_and(|entry| entry.target.uid == target.uid) {
         return Ok(Performed::Underway);
     }
-    delete_namespace(cluster, target, &own).await
+    Ok(match delete_namespace(cluster, target, &own).await? {
+        Performed::Underway => Performed::Underway,
+        Performed::Finished => performed,
+    })
 }
 
 /// Removes one object. A definition of resources stays while there are resources of others: they would go with it.
@@ -109,7 +110,9 @@ pub(super) async fn one(
             && let Some((api_version, kind)) = defined(&definition)
             && let Some(other) = cluster.other(&api_version, &kind, &uid).await?
         {
-            let message = format!("{key} stays while there are resources of it that are not ours, such as {other}: they would go with it");
+            let message = format!(
+                "{key} stays while there are resources of it that are not ours, such as {other}: they would go with it"
+            );
             return Err(refused(FailureClass::Retry, message));
         }
     }
