@@ -240,12 +240,12 @@ impl Reader<'_> {
                     .map(|entry| (entry.key.clone(), self.kubernetes_json(&entry.value)));
                 Json::Object(fields.collect())
             }
-            Value::Scalar(scalar) => match meaning(&scalar.text) {
-                Meaning::Disputed(other) if scalar.plain => {
-                    self.disputed(node, &scalar.text, other)
+            Value::Scalar(scalar) => {
+                if let (true, Meaning::Disputed(other)) = (scalar.plain, meaning(&scalar.text)) {
+                    return self.disputed(node, &scalar.text, other);
                 }
-                _ => plain_json(node),
-            },
+                plain_json(node)
+            }
         }
     }
 
@@ -304,5 +304,90 @@ fn strip(body: &mut Json) {
             let encode = |value: &Json| BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
             data.extend(texts.iter().map(|(key, value)| (key.clone(), json!(encode(value)))));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Parsed, Source, SourceFile, parse_whole};
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    const APP: &str =
+        "name: a\nresources:\n  objects: {type: manifests, params: {files: [o.yaml]}}\n";
+
+    fn read(objects: &str) -> Result<Parsed, Vec<Diagnostic>> {
+        let files = [SourceFile { path: "app.yaml".into(), text: APP.into() }];
+        let companions = BTreeMap::from([("o.yaml".to_owned(), objects.as_bytes().to_vec())]);
+        let images = BTreeMap::new();
+        parse_whole(&Source {
+            files: &files,
+            companions: &companions,
+            application: None,
+            images: &images,
+        })
+    }
+
+    fn objects(text: &str) -> BTreeMap<String, Json> {
+        let parsed = read(text).unwrap();
+        let named = parsed.model.resources["objects"].params["objects"].as_object().unwrap();
+        let said = |digest: &Json| {
+            let json = &parsed.contents[digest.as_str().unwrap()];
+            assert_eq!(Hash::of(json.as_bytes()).to_hex(), digest.as_str().unwrap());
+            serde_json::from_str(json).unwrap()
+        };
+        named.iter().map(|(key, digest)| (key.clone(), said(digest))).collect()
+    }
+
+    #[test]
+    fn objects_are_read_as_kubernetes_reads_them() {
+        let found = objects(
+            "apiVersion: v1\nkind: List\nitems:\n\
+             - {apiVersion: v1, kind: ConfigMap, metadata: {name: a, creationTimestamp: null}, data: {mode: 0644, on: yes, equals: =}}\n\
+             - {apiVersion: v1, kind: Secret, metadata: {name: b, namespace: sup}, stringData: {k: v}}\n\
+             ---\napiVersion: batch/v1\nkind: Job\nmetadata: {generateName: once-}\nspec: {ttlSecondsAfterFinished: 1, x: 1}\n\
+             ---\napiVersion: v1\nkind: Pod\nmetadata: {name: t, annotations: {helm.sh/hook: test}}\n",
+        );
+        let keys: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert!(keys[0].starts_with("batch/v1 Job once-") && keys[0].len() == 26, "{keys:?}");
+        assert_eq!(keys[1..], ["v1 ConfigMap a", "v1 Secret sup/b"], "the hook is left out");
+        assert_eq!(
+            found["v1 ConfigMap a"]["data"],
+            json!({ "mode": 420, "on": true, "equals": "=" })
+        );
+        assert_eq!(found["v1 ConfigMap a"]["metadata"], json!({ "name": "a" }));
+        assert_eq!(found["v1 Secret sup/b"]["data"], json!({ "k": "dg==" }));
+        assert_eq!(found[keys[0]]["spec"], json!({ "x": 1 }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_shown_where_it_stands() {
+        let good = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+        for (text, line, says) in [
+            (format!("{good}---\nkind: ConfigMap\nmetadata: {{name: b}}\n"), 5, "no `apiVersion`"),
+            (format!("{good}---\napiVersion: v1\nmetadata: {{name: b}}\n"), 5, "no `kind`"),
+            (format!("{good}---\napiVersion: v1\nkind: ConfigMap\n"), 5, "no `metadata.name`"),
+            (format!("{good}---\n{good}"), 5, "declared twice"),
+            (format!("{good}---\n- a\n"), 5, "a mapping"),
+            (format!("{good}data: [\n"), 5, "not YAML"),
+            (format!("{good}---\n{}", good.replace("name: a", "name: ../a")), 5, "not a name"),
+            (String::new(), 3, "no object"),
+        ] {
+            let errors = read(&text).unwrap_err();
+            let first = &errors[0];
+            assert!(first.message.contains(says), "{text}: {}", first.message);
+            assert!(first.line.abs_diff(line) <= 1, "{text}: line {}", first.line);
+        }
+    }
+
+    #[test]
+    fn a_secret_in_clear_is_warned_of_and_too_many_objects_are_refused() {
+        let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\ndata: {k: dg==}\n";
+        let warned = read(secret).unwrap().warnings;
+        assert!(warned[0].message.contains("for good") && !warned[0].message.contains("dg=="));
+        let many: String = (0..=OBJECTS_MAX)
+            .map(|n| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{n}}}\n---\n"))
+            .collect();
+        assert!(read(&many).unwrap_err()[0].message.contains("301 objects"));
     }
 }

@@ -112,18 +112,23 @@ fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<
             UserError::new("INVALID_BASE64", &format!("input.companions.{index}.base64"), error)
         })?;
         let path = format!("input.companions.{index}.base64");
-        let bytes = if companion.zstd == Some(true) { unpacked(&bytes, &path)? } else { bytes };
+        let bytes = match companion.zstd {
+            Some(true) => {
+                unpacked(&bytes).map_err(|why| UserError::new("INVALID_ZSTD", &path, why))?
+            }
+            Some(false) | None => bytes,
+        };
         Ok((companion.path, bytes))
     };
     sent.into_iter().flatten().enumerate().map(decode).collect()
 }
 
 /// What was compressed. One that becomes longer than a file may be is refused before it is.
-fn unpacked(bytes: &[u8], path: &str) -> Result<Vec<u8>, UserError> {
-    let refused = |why: String| UserError::new("INVALID_ZSTD", path, why);
-    contents::unpacked(bytes, COMPANION_BYTES_MAX)
-        .map_err(|error| refused(error.to_string()))?
-        .ok_or_else(|| refused(format!("it holds more than {COMPANION_BYTES_MAX} bytes")))
+fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let unpacked = contents::unpacked(bytes, COMPANION_BYTES_MAX);
+    unpacked
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("it holds more than {COMPANION_BYTES_MAX} bytes"))
 }
 
 fn source_ref(file: &SourceFile) -> SourceRef {

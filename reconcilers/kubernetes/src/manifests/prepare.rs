@@ -112,8 +112,8 @@ impl Kubernetes {
 /// Takes a field out: its value is left to others.
 fn take_out(body: &mut Value, path: &str) {
     let (parents, field) = path.rsplit_once('.').unwrap_or(("", path));
-    let parents = parents.split('.').filter(|name| !name.is_empty());
-    let parent = parents.fold(Some(body), |at, name| at?.get_mut(name));
+    let mut parents = parents.split('.').filter(|name| !name.is_empty());
+    let parent = parents.try_fold(body, |at, name| at.get_mut(name));
     if let Some(Value::Object(fields)) = parent {
         fields.remove(field);
     }
