@@ -111,7 +111,7 @@ impl Reader<'_> {
         };
         let file = self.findings.add_file(path.clone(), text);
         let documents = documents_within(file, &mut self.findings, &LIMITS);
-        if documents.is_empty() {
+        if documents.is_empty() && !self.findings.has_errors() {
             let message = format!("there is no object in `{path}`");
             self.findings
                 .error(place, message)
