@@ -98,7 +98,7 @@ pub fn manifests() -> Vec<PathBuf> {
         files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
     files.sort();
     if files.is_empty() {
-        files.push(root().join("samples/manifests/objects.yaml"));
+        files.push(root().join("samples/manifests/objects.yml"));
     }
     files
 }

@@ -275,7 +275,7 @@ async fn a_definition_stays_while_others_have_resources_of_it_and_what_cannot_ch
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let text =
-        std::fs::read_to_string(tests::samples::root().join("samples/manifests/objects.yaml"));
+        std::fs::read_to_string(tests::samples::root().join("samples/manifests/objects.yml"));
     let text = text.unwrap().replace("namespace: greetings", "namespace: sup");
     let mut set = Set::of("greeter", &text, directory.path());
     set.apply(&plane).await;
