@@ -121,7 +121,20 @@ impl Work<'_> {
     where
         D::Command: Clone,
     {
-        let context = self.context(&stream.to_string());
+        self.execute_as::<D>(&stream.to_string(), stream, command).await
+    }
+
+    /// Carries out one of several commands about one stream. `what` tells it from the others.
+    pub(crate) async fn execute_as<D: Decider>(
+        &mut self,
+        what: &str,
+        stream: &StreamId,
+        command: D::Command,
+    ) -> Result<journal::Executed<D>, Stop>
+    where
+        D::Command: Clone,
+    {
+        let context = self.context(what);
         let executor = &self.plane.probed.executor;
         match executor.execute_keyed::<D>(stream, command, context, self.digest).await {
             Ok(executed) => {

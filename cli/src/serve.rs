@@ -222,7 +222,7 @@ impl Server {
             let part = archiver::part(place, &settings.data, journal, leases, closing.subscribe())?;
             parts.push(("archiver", part));
         }
-        let world = world::open(settings)?;
+        let world = world::open(settings, &executor)?;
         let acting = world.as_ref().filter(|_| settings.is(Role::Reconciler)).map(|world| {
             let acting = reconcilers::prepare(&executor, world.providers(), leases.clone());
             parts.push(("reconcilers", reconcilers::part(acting.clone(), closing.subscribe())));

@@ -7,14 +7,17 @@ use std::path::Path;
 use base64::Engine as _;
 use domain::application::{self, Model, Places, Source, SourceFile};
 use domain::diagnostic::{self, Diagnostic, Severity};
+use reconcilers::contents;
 use serde_json::{Value, json};
 
 use crate::args::Target;
 use crate::failure::{Exit, Failure, Outcome, UserError};
 use crate::terminal::Terminal;
 
-/// The largest file that a container may name: the whole application must fit a revision.
-const COMPANION_BYTES_MAX: u64 = 128 * 1024;
+/// The largest file that an application's files may name: objects of Kubernetes are kept apart from the revision.
+const COMPANION_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Longer ones are compressed on their way: what five megabytes of objects say fits the server's one then.
+const PLAIN_BYTES_MAX: usize = 64 * 1024;
 
 /// An application as it was read.
 pub(crate) struct Sources {
@@ -142,13 +145,24 @@ impl Sources {
         let companions: Vec<_> = self
             .companions
             .iter()
-            .map(|(path, bytes)| json!({ "path": path, "base64": engine.encode(bytes) }))
+            .map(|(path, bytes)| match packed(bytes) {
+                Some(packed) => {
+                    json!({ "path": path, "base64": engine.encode(packed), "zstd": true })
+                }
+                None => json!({ "path": path, "base64": engine.encode(bytes) }),
+            })
             .collect();
         json!({
             "files": files, "companions": companions,
             "application": self.application, "images": images_input(&self.images),
         })
     }
+}
+
+/// A long file, compressed.
+fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let long = bytes.len() > PLAIN_BYTES_MAX;
+    long.then(|| contents::packed(bytes).ok()).flatten()
 }
 
 /// An object with more fields.

@@ -10,6 +10,7 @@ mod containers;
 mod document;
 mod findings;
 mod keys;
+mod manifests;
 mod model;
 mod parse;
 mod parts;
@@ -37,7 +38,7 @@ pub use model::{
     Container, Content, File, MODEL_BYTES_MAX, Migrate, Model, Mount, OnDelete, Overrides,
     ResourceOverride, ResourceRequest, Workload, WorkloadOverride,
 };
-pub use parse::{Source, SourceFile, companions, parse};
+pub use parse::{Parsed, Source, SourceFile, companions, parse, parse_whole};
 pub use placeholder::{Piece, PlaceholderError, Reason, metadata_value, pieces};
 pub use places::{Part, Places};
 pub use schema::schema;

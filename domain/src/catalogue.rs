@@ -11,8 +11,9 @@ use crate::{class, environment};
 const KINDS: [&str; 2] = ["class", "environment"];
 
 /// The files that every installation begins with.
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("catalogue/classes/extensions.yaml", include_str!("../../catalogue/classes/extensions.yaml")),
+    ("catalogue/classes/manifests.yaml", include_str!("../../catalogue/classes/manifests.yaml")),
     ("catalogue/classes/mysql.yaml", include_str!("../../catalogue/classes/mysql.yaml")),
     ("catalogue/classes/network.yaml", include_str!("../../catalogue/classes/network.yaml")),
     ("catalogue/classes/postgres.yaml", include_str!("../../catalogue/classes/postgres.yaml")),
@@ -110,6 +111,7 @@ fn wrong_in_class(document: &Document<'_>, class: &class::Definition) -> Vec<Dia
         | KindName::Cache
         | KindName::Database
         | KindName::DnsRecord
+        | KindName::Manifests
         | KindName::Queue
         | KindName::Route
         | KindName::Secret

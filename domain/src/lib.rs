@@ -10,6 +10,7 @@ pub mod application;
 pub mod catalogue;
 pub mod class;
 pub mod commit;
+pub mod content;
 pub mod decider;
 pub mod deployment;
 pub mod diagnostic;

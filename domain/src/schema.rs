@@ -31,6 +31,7 @@ pub fn contracts() -> BTreeMap<String, Value> {
     events::<crate::plan::Event>(crate::plan::KIND, &mut contracts);
     events::<crate::deployment::Event>(crate::deployment::KIND, &mut contracts);
     events::<crate::request::Event>(crate::request::KIND, &mut contracts);
+    events::<crate::content::Event>(crate::content::KIND, &mut contracts);
     events::<crate::rollout::Event>(crate::rollout::KIND, &mut contracts);
     contracts
 }

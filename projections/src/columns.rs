@@ -90,6 +90,10 @@ impl Columns {
                 let class = Some(stream.name().to_string());
                 Self { phase, ready: phase == "offered", class, ..Self::default() }
             }
+            State::Content(content) => {
+                let ready = content.stored == content.of;
+                Self { phase: if ready { "kept" } else { "arriving" }, ready, ..Self::default() }
+            }
             State::Environment(environment) => {
                 let phase = if environment.definition.is_some() { "offered" } else { "removed" };
                 let environment = Some(stream.name().to_string());

@@ -4,6 +4,7 @@ use domain::account::{self, Account};
 use domain::application::{self, Application};
 use domain::class::{self, Class};
 use domain::commit::{EventRecord, UnreadableEvent};
+use domain::content::{self, Content};
 use domain::deployment::{self, Deployment};
 use domain::environment::{self, Environment};
 use domain::plan::{self, Proposal};
@@ -22,6 +23,8 @@ pub enum State {
     Application(Box<Application>),
     /// See [`domain::class`].
     Class(Class),
+    /// See [`domain::content`]: how much is kept, not what.
+    Content(Content),
     /// See [`domain::deployment`].
     Deployment(Deployment),
     /// See [`domain::environment`].
@@ -45,6 +48,7 @@ impl State {
             account::KIND => Some(Self::Account(Account::default())),
             application::KIND => Some(Self::Application(Box::default())),
             class::KIND => Some(Self::Class(Class::default())),
+            content::KIND => Some(Self::Content(Content::default())),
             deployment::KIND => Some(Self::Deployment(Deployment::default())),
             environment::KIND => Some(Self::Environment(Environment::default())),
             plan::KIND => Some(Self::Plan(Box::default())),
@@ -68,6 +72,7 @@ impl State {
                 Self::Application(Box::new(fold::<Application>(*state, kind, events)?))
             }
             Self::Class(state) => Self::Class(fold::<Class>(state, kind, events)?),
+            Self::Content(state) => Self::Content(fold::<Content>(state, kind, events)?),
             Self::Deployment(state) => Self::Deployment(fold::<Deployment>(state, kind, events)?),
             Self::Environment(state) => {
                 Self::Environment(fold::<Environment>(state, kind, events)?)
@@ -86,6 +91,7 @@ impl State {
             Self::Environment(environment) => environment.version,
             Self::Resource(_)
             | Self::Account(_)
+            | Self::Content(_)
             | Self::Deployment(_)
             | Self::Plan(_)
             | Self::Request(_)
@@ -103,6 +109,7 @@ impl State {
             Self::Account(state) => serde_json::to_string(state),
             Self::Application(state) => serde_json::to_string(state),
             Self::Class(state) => serde_json::to_string(state),
+            Self::Content(state) => serde_json::to_string(state),
             Self::Deployment(state) => serde_json::to_string(state),
             Self::Environment(state) => serde_json::to_string(state),
             Self::Plan(state) => serde_json::to_string(state),
@@ -122,6 +129,7 @@ impl State {
             Self::Account(_) => Self::Account(serde_json::from_str(doc)?),
             Self::Application(_) => Self::Application(serde_json::from_str(doc)?),
             Self::Class(_) => Self::Class(serde_json::from_str(doc)?),
+            Self::Content(_) => Self::Content(serde_json::from_str(doc)?),
             Self::Deployment(_) => Self::Deployment(serde_json::from_str(doc)?),
             Self::Environment(_) => Self::Environment(serde_json::from_str(doc)?),
             Self::Plan(_) => Self::Plan(serde_json::from_str(doc)?),

@@ -7,6 +7,7 @@ mod cluster;
 mod database;
 mod dns_record;
 mod extension;
+mod manifests;
 mod queue;
 mod route;
 mod secret;

@@ -9,6 +9,7 @@
 
 pub mod changes;
 pub mod clock;
+pub mod contents;
 pub mod converge;
 pub mod decision;
 pub mod driver;

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::application::{self, Application, Model, Source, SourceFile};
+use domain::application::{self, Application, Model, Parsed, Source, SourceFile};
 use domain::class::Class;
 use domain::commit::{Actor, ActorSort, Context};
 use domain::environment::Environment;
@@ -28,6 +28,7 @@ use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
 use kubernetes::{Beside, Clusters, Kubernetes};
 use projections::{State, Views};
+use reconcilers::contents::keep;
 use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
 use reconcilers::secrets::Stores;
 use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
@@ -99,7 +100,9 @@ impl Plane {
             None => Providers::all(&world),
             Some(secrets) => {
                 let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
-                Beside::providers(&world, &Arc::new(Kubernetes::new(clusters)))
+                let kubernetes =
+                    Kubernetes::new(clusters).with_contents(Arc::new(executor.clone()));
+                Beside::providers(&world, &Arc::new(kubernetes))
             }
         };
         let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings)
@@ -155,7 +158,11 @@ impl Plane {
         files: &[&Path],
         images: &[(&str, &str)],
     ) -> Model {
-        let model = read(application, files, images);
+        let Parsed { model, contents, .. } = read_whole(application, files, images);
+        for json in contents.values() {
+            let kept = keep(&self.executor, &self.tenant, json.as_bytes(), context).await;
+            kept.expect("the objects are kept");
+        }
         let name: Name = application.parse().unwrap();
         let command = application::Command::Apply {
             model: Box::new(model.clone()),
@@ -314,6 +321,12 @@ impl Drop for Plane {
 /// Reads an application's files with what they name.
 #[must_use]
 pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
+    read_whole(application, files, images).model
+}
+
+/// The same, with what the model names by digests.
+#[must_use]
+pub fn read_whole(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Parsed {
     let files: Vec<SourceFile> = files
         .iter()
         .map(|path| SourceFile {
@@ -333,8 +346,8 @@ pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Mode
         application: Some(application),
         images: &images,
     };
-    match application::parse(&source) {
-        Ok((model, _)) => model,
+    match application::parse_whole(&source) {
+        Ok(parsed) => parsed,
         Err(wrong) => panic!(
             "{application}: {}",
             wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

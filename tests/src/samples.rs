@@ -87,3 +87,18 @@ pub fn unprotected_shop(folder: &Path) -> PathBuf {
     std::fs::write(&file, text).unwrap();
     file
 }
+
+/// Files of Kubernetes objects: what public charts become, or the project's own where those are not there.
+#[must_use]
+pub fn manifests() -> Vec<PathBuf> {
+    let shared = root().join("../shared/data/manifests");
+    let entries = std::fs::read_dir(shared).into_iter().flatten();
+    let files = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|ending| ending == "yaml")).collect();
+    files.sort();
+    if files.is_empty() {
+        files.push(root().join("samples/manifests/objects.yml"));
+    }
+    files
+}

@@ -8,6 +8,7 @@ use api::{Simulate, SimulateError, WorldFault};
 use domain::{ResourceId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use journal::Executor;
 use kubernetes::{Beside, Clusters, Kubernetes};
 use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
@@ -43,7 +44,7 @@ enum Simulated {
 }
 
 /// Opens the world of a data folder, or speaks to the one at an address.
-pub(super) fn open(settings: &Settings) -> Outcome<Option<World>> {
+pub(super) fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<World>> {
     let simulated = match &settings.world {
         WorldAt::Here(nature) => make(&settings.data, *nature).map(Simulated::Here)?,
         WorldAt::Elsewhere(url) => match Remote::connect(url) {
@@ -57,7 +58,8 @@ pub(super) fn open(settings: &Settings) -> Outcome<Option<World>> {
         WorldAt::Nowhere => return Ok(None),
     };
     let secrets = Arc::new(Stores::new(settings.secrets.clone()));
-    let kubernetes = Arc::new(Kubernetes::new(Clusters::new(secrets, Arc::new(WallClock))));
+    let kubernetes = Kubernetes::new(Clusters::new(secrets, Arc::new(WallClock)));
+    let kubernetes = Arc::new(kubernetes.with_contents(Arc::new(executor.clone())));
     Ok(Some(World { simulated, kubernetes }))
 }
 

@@ -274,11 +274,7 @@ impl Reader<'_> {
                 .hint("write a path relative to this file");
             return None;
         }
-        let directory = self.findings.path(place.file()).rsplit_once('/').map(|(dir, _)| dir);
-        let path = match directory {
-            Some(directory) if !path.starts_with('/') => format!("{directory}/{path}"),
-            _ => path,
-        };
+        let path = self.beside(&path, place);
         self.sources.push(path.clone());
         let Some(bytes) = self.companions.get(&path) else {
             let message = format!("there is no file `{path}`");
@@ -295,6 +291,15 @@ impl Reader<'_> {
         let place = super::findings::Place::new(file, 0..text.len());
         self.uses.push(Use { place, text: text.to_owned(), param_of: None });
         Some(Content::Text(text.to_owned()))
+    }
+
+    /// A path relative to the file that names it.
+    pub(super) fn beside(&self, path: &str, place: super::findings::Place) -> String {
+        let directory = self.findings.path(place.file()).rsplit_once('/').map(|(dir, _)| dir);
+        match directory {
+            Some(directory) if !path.starts_with('/') => format!("{directory}/{path}"),
+            _ => path.to_owned(),
+        }
     }
 
     fn volumes(&mut self, entry: &Entry, spot: &Spot) -> BTreeMap<String, Mount> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::findings::{Findings, Place};
 use super::keys::suggest;
+use super::manifests;
 use super::model::Model;
 use super::reader::{Fields, Reader, describe};
 use super::score::{Draft, Drafts};
@@ -41,10 +42,31 @@ pub struct Source<'a> {
 /// # Errors
 /// Everything that is wrong, in the order of files and lines; warnings among them.
 pub fn parse(source: &Source<'_>) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
+    parse_whole(source).map(|parsed| (parsed.model, parsed.warnings))
+}
+
+/// An application as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    /// What it says.
+    pub model: Model,
+    /// What should be looked at.
+    pub warnings: Vec<Diagnostic>,
+    /// Digest → what the model names by it: Kubernetes objects, as JSON.
+    pub contents: BTreeMap<String, String>,
+}
+
+/// Reads an application with what it names by digests.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_whole(source: &Source<'_>) -> Result<Parsed, Vec<Diagnostic>> {
     let (mut reader, drafts) = read(source.files, source.companions);
     let anywhere = Place::new(0, 0..0);
     let name = reader.application_name(source.application, &drafts, anywhere);
-    if drafts.workloads.is_empty() && !reader.findings.has_errors() {
+    let objects =
+        drafts.resources.requests.values().any(|request| request.resource_type == manifests::TYPE);
+    if drafts.workloads.is_empty() && !objects && !reader.findings.has_errors() {
         reader
             .findings
             .error(anywhere, "there is no workload in this application")
@@ -52,7 +74,8 @@ pub fn parse(source: &Source<'_>) -> Result<(Model, Vec<Diagnostic>), Vec<Diagno
     }
     let mut model = reader.check_all(drafts, name);
     reader.supply_images(&mut model, source.images, anywhere);
-    reader.findings.finish().map(|warnings| (model, warnings))
+    let contents = std::mem::take(&mut reader.contents);
+    reader.findings.finish().map(|warnings| Parsed { model, warnings, contents })
 }
 
 /// The files that application files name, to be sent along: relative to where the application file's own path is.
@@ -74,6 +97,7 @@ fn read<'a>(
     let mut reader = Reader {
         findings,
         companions,
+        contents: BTreeMap::new(),
         sources: Vec::new(),
         uses: Vec::new(),
         misspelt: Vec::new(),

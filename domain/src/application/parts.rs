@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::findings::Place;
+use super::manifests;
 use super::model::{OnDelete, ResourceRequest};
 use super::pattern::{is_annotation, is_id, is_score_name, is_type};
 use super::reader::{Reader, Spot, Use};
@@ -184,7 +185,9 @@ impl Reader<'_> {
                 request.annotations = self.annotations(entry, &spot);
             }
         }
-        if let Some(entry) = fields.get("params") {
+        if request.resource_type == manifests::TYPE {
+            request.params = self.manifests(fields.get("params"), &spot, name);
+        } else if let Some(entry) = fields.get("params") {
             request.params = self.params(entry, &spot, name);
         }
         if let Some(entry) = fields.get("delete") {

@@ -78,6 +78,8 @@ pub(super) struct Reader<'a> {
     pub(super) findings: Findings<'a>,
     /// Contents of files that application files name.
     pub(super) companions: &'a BTreeMap<String, Vec<u8>>,
+    /// Digest → what is named by it.
+    pub(super) contents: BTreeMap<String, String>,
     /// The files that are named.
     pub(super) sources: Vec<String>,
     pub(super) uses: Vec<Use>,

@@ -10,14 +10,22 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use super::findings::{Findings, Place};
 
-/// The largest file in bytes: twice the longest application file known, and still read in a blink.
-pub(super) const FILE_BYTES_MAX: usize = 128 * 1024;
-/// The most documents in one file.
-pub(super) const DOCUMENTS_MAX: usize = 64;
-/// The deepest nesting: Score needs 7, parameters may be as deep as they need to.
-pub(super) const DEPTH_MAX: usize = 32;
-/// The most nodes of one file, with its aliases expanded.
-pub(super) const NODES_MAX: usize = 20_000;
+/// How much of a file is read.
+pub(super) struct Limits {
+    /// The largest file.
+    pub(super) bytes: usize,
+    /// The most documents in one file.
+    pub(super) documents: usize,
+    /// The deepest nesting.
+    pub(super) depth: usize,
+    /// The most nodes of one file, with its aliases expanded.
+    pub(super) nodes: usize,
+}
+
+/// What an application's file may hold: twice the longest one known, and still read in a blink; Score nests 7 deep,
+/// parameters may be as deep as they need to.
+pub(super) const LIMITS: Limits =
+    Limits { bytes: 128 * 1024, documents: 64, depth: 32, nodes: 20_000 };
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -98,6 +106,7 @@ struct Stop {
 
 struct Builder<'a, 'f> {
     findings: &'a mut Findings<'f>,
+    limits: &'a Limits,
     file: usize,
     open: Vec<Open>,
     anchors: BTreeMap<usize, Node>,
@@ -107,10 +116,19 @@ struct Builder<'a, 'f> {
 
 /// Reads the documents of a file; empty ones are left out. What is wrong goes to `findings`.
 pub(super) fn documents(file: usize, findings: &mut Findings<'_>) -> Vec<Node> {
+    documents_within(file, findings, &LIMITS)
+}
+
+/// The same, within other limits.
+pub(super) fn documents_within(
+    file: usize,
+    findings: &mut Findings<'_>,
+    limits: &Limits,
+) -> Vec<Node> {
     let text = findings.text(file);
-    if text.len() > FILE_BYTES_MAX {
+    if text.len() > limits.bytes {
         let message =
-            format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
+            format!("the file has {} bytes; at most {} are read", text.len(), limits.bytes);
         let hint = "put large contents into files of their own (`files.<path>.source`), or split the application";
         findings.error(Place::new(file, 0..0), message).hint(hint);
         return Vec::new();
@@ -118,6 +136,7 @@ pub(super) fn documents(file: usize, findings: &mut Findings<'_>) -> Vec<Node> {
     let offsets = Offsets::of(text);
     let mut builder = Builder {
         findings,
+        limits,
         file,
         open: Vec::new(),
         anchors: BTreeMap::new(),
@@ -164,10 +183,11 @@ impl Builder<'_, '_> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => {
                 self.anchors.clear();
-                if self.documents.len() < DOCUMENTS_MAX {
+                let most = self.limits.documents;
+                if self.documents.len() < most {
                     return Ok(());
                 }
-                let message = format!("the file has more than {DOCUMENTS_MAX} documents");
+                let message = format!("the file has more than {most} documents");
                 Err(Stop { span, message, hint: "split the application" })
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -207,10 +227,11 @@ impl Builder<'_, '_> {
     /// Counts nodes before they are made: an alias of an alias of an alias is refused before it costs anything.
     fn count(&mut self, nodes: usize, span: &Range<usize>) -> Result<(), Stop> {
         self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes <= NODES_MAX {
+        let most = self.limits.nodes;
+        if self.nodes <= most {
             return Ok(());
         }
-        let message = format!("the file has more than {NODES_MAX} values, aliases written out");
+        let message = format!("the file has more than {most} values, aliases written out");
         Err(Stop {
             span: span.clone(),
             message,
@@ -241,8 +262,9 @@ impl Builder<'_, '_> {
 
     fn begin(&mut self, open: Open, span: &Range<usize>) -> Result<(), Stop> {
         self.count(1, span)?;
-        if self.open.len() >= DEPTH_MAX {
-            let message = format!("values are nested more than {DEPTH_MAX} deep");
+        let most = self.limits.depth;
+        if self.open.len() >= most {
+            let message = format!("values are nested more than {most} deep");
             return Err(Stop { span: span.clone(), message, hint: "nest less deeply" });
         }
         self.open.push(open);

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::StreamId;
-use domain::kinds::{Cluster, Volume, Workload};
+use domain::kinds::{Cluster, Manifests, Volume, Workload};
+use domain::text::Inputs;
+use domain::{ResourceId, StreamId};
 use futures::FutureExt as _;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -31,6 +32,7 @@ impl<W: World> Beside<W> {
             Arc::new(Self { world: Arc::clone(world), kubernetes: Arc::clone(kubernetes) });
         Providers {
             cluster: Provided::from(Arc::clone(&beside)),
+            manifests: Provided::from(Arc::clone(&beside)),
             volume: Provided::from(Arc::clone(&beside)),
             workload: Provided::from(beside),
             ..Providers::all(world)
@@ -52,10 +54,17 @@ impl Placed for Cluster {
 
 /// Whether the credentials of its cluster are those of a real one.
 fn is_hosted<K: Hosted>(scene: Scene<'_, K>) -> bool {
-    let cluster = K::cluster(scene.spec);
-    cluster
-        .and_then(|cluster| credentials(scene.inputs, cluster))
-        .is_some_and(|credentials| credentials.store == FILES)
+    K::cluster(scene.spec).is_some_and(|cluster| is_kept_here(scene.inputs, cluster))
+}
+
+fn is_kept_here(inputs: &Inputs, cluster: &ResourceId) -> bool {
+    credentials(inputs, cluster).is_some_and(|credentials| credentials.store == FILES)
+}
+
+impl Placed for Manifests {
+    fn is_real(scene: Scene<'_, Self>) -> bool {
+        is_kept_here(scene.inputs, &scene.spec.cluster)
+    }
 }
 
 impl Placed for Workload {

@@ -10,6 +10,7 @@
 //! - What is seen before every kind was listed once counts for nothing.
 
 mod address;
+mod any;
 mod cache;
 mod client;
 mod kinds;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
 use domain::{SecretRef, StreamId, Time};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use reconcilers::changes::Changes;
 use reconcilers::secrets::Secrets;
 use reconcilers::{CallError, Clock, Target};
@@ -37,8 +40,10 @@ use crate::labels;
 use crate::objects::Key;
 pub(crate) use cache::Entry;
 use client::{REQUESTS_MAX, Requests};
-use kinds::{WATCHED, Watched};
+use kinds::WATCHED;
+pub(crate) use kinds::Watched;
 use shared::Shared;
+use watch::Ended;
 
 /// How often a kubeconfig is read again: a rotated one is used that soon, also before the old one is refused.
 const REREAD: Duration = Duration::from_secs(30);
@@ -111,6 +116,18 @@ impl Cluster {
         Ok(self.shared.state().cache.of(uid))
     }
 
+    /// What was last seen of an object of ours.
+    pub(crate) fn seen(&self, key: &Key) -> Option<Entry> {
+        self.shared.state().cache.get(key).cloned()
+    }
+
+    /// Says whenever something of a resource changes.
+    pub(crate) fn changes_of(&self, stream: &StreamId) -> BoxStream<'static, StreamId> {
+        let stream = stream.clone();
+        let all = self.shared.changes().listen(None);
+        all.filter(move |changed| std::future::ready(*changed == stream)).boxed()
+    }
+
     /// Every incarnation that something is of.
     pub(crate) fn targets(&self) -> Result<BTreeSet<Target>, CallError> {
         self.warm()?;
@@ -154,10 +171,11 @@ impl Cluster {
         body: &Value,
         force: bool,
     ) -> Result<(), CallError> {
-        let watched = kind(key)?;
+        let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or(&key.api_version);
+        let resource = self.watched(key)?.resource_at(version);
         let requests = self.requests()?;
         let _turn = self.turns.acquire().await;
-        let object = requests.apply(&watched.resource(), key, body, force).await?;
+        let object = requests.apply(&resource, key, body, force).await?;
         self.shared.put(key.clone(), &object);
         Ok(())
     }
@@ -173,7 +191,7 @@ impl Cluster {
 
     /// Reads an object.
     pub(crate) async fn get(&self, key: &Key) -> Result<Option<Value>, CallError> {
-        let watched = kind(key)?;
+        let watched = self.watched(key)?;
         let requests = self.requests()?;
         let _turn = self.turns.acquire().await;
         requests.get(&watched.resource(), key).await
@@ -181,7 +199,7 @@ impl Cluster {
 
     /// Deletes an object of this uid. Whether it is gone.
     pub(crate) async fn delete(&self, key: &Key, uid: &str) -> Result<bool, CallError> {
-        let watched = kind(key)?;
+        let watched = self.watched(key)?;
         let requests = self.requests()?;
         let _turn = self.turns.acquire().await;
         let gone = requests.delete(&watched.resource(), key, uid).await?;
@@ -192,13 +210,6 @@ impl Cluster {
         }
         Ok(gone)
     }
-}
-
-fn kind(key: &Key) -> Result<&'static Watched, CallError> {
-    Watched::find(&key.api_version, &key.kind).ok_or_else(|| CallError {
-        class: FailureClass::Terminal,
-        message: format!("{key}: {} is not followed", key.kind),
-    })
 }
 
 fn retry(message: &str) -> CallError {
@@ -248,18 +259,33 @@ async fn follow_all(
     requests: &Requests,
 ) {
     let mut watches = JoinSet::new();
-    for watched in &WATCHED {
-        watches.spawn(watch::follow(Arc::clone(shared), requests.client.clone(), watched));
-    }
+    let mut kinds = shared.kinds.subscribe();
+    let mut followed = BTreeSet::new();
+    let follow =
+        |watches: &mut JoinSet<Ended>, followed: &mut BTreeSet<Watched>, watched: Watched| {
+            if followed.insert(watched.clone()) {
+                watches.spawn(watch::follow(Arc::clone(shared), requests.client.clone(), watched));
+            }
+        };
+    WATCHED.into_iter().for_each(|watched| follow(&mut watches, &mut followed, watched));
     let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
     loop {
+        for watched in shared.told_of() {
+            follow(&mut watches, &mut followed, watched);
+        }
         tokio::select! {
-            ended = watches.join_next() => {
-                if let Some(Ok(())) | None = ended {
-                    shared.unreachable("it does not accept our credentials; put new ones in the place of the old");
+            ended = watches.join_next() => match ended {
+                Some(Ok(Ended::NoSuchKind(watched))) => {
+                    followed.remove(&watched);
+                    shared.dropped(&watched);
                 }
-                return;
-            }
+                Some(Ok(Ended::Unauthorized)) | None => {
+                    shared.unreachable("it does not accept our credentials; put new ones in the place of the old");
+                    return;
+                }
+                Some(Err(_)) => return,
+            },
+            _ = kinds.changed() => {}
             _ = turns.tick() => {
                 if matches!(shared.reached(), Reach::Unreachable { .. }) {
                     // Its name may lead elsewhere by now.

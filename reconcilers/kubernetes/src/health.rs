@@ -1,6 +1,8 @@
 //! How an object is, by its status. Pure. The rules are those of Argo CD's health checks and of `kubectl rollout
 //! status`.
 
+pub(crate) mod any;
+
 use reconcilers::converge::SeenState;
 use serde_json::Value;
 

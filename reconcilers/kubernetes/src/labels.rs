@@ -22,6 +22,10 @@ pub const RESOURCE: &str = "cairn.dev/resource";
 pub const APPLIED: &str = "cairn.dev/applied";
 /// The digest of what an object says, on each: an object that says the same is not applied again.
 pub const CONTENT: &str = "cairn.dev/content";
+/// On the record of a set of objects: which kinds are among them, as `apiVersion kind`, with `,` between.
+pub const KINDS: &str = "cairn.dev/kinds";
+/// On the record of a set of objects: the namespace that was named for them.
+pub const NAMESPACE: &str = "cairn.dev/namespace";
 /// Names of objects end in so many hexadecimal digits where the name alone would not tell them apart.
 const DIGITS: usize = 6;
 /// The longest name of an object: a DNS label.
@@ -112,6 +116,12 @@ fn unambiguous(text: &str, owner: &str) -> String {
     let head: String = plain.chars().take(LENGTH_MAX - DIGITS - 1).collect();
     let digits: String = digest.chars().take(DIGITS).collect();
     format!("{}-{digits}", head.trim_end_matches('-'))
+}
+
+/// A name made of others, cut where it is too long.
+#[must_use]
+pub fn fitting(name: &str) -> String {
+    if name.len() <= LENGTH_MAX { name.to_owned() } else { with_digest(name, name.as_bytes()) }
 }
 
 /// Text as the value of a label.

@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod health;
 pub mod kubeconfig;
 pub mod labels;
+mod manifests;
 pub mod objects;
 pub mod ownership;
 pub mod provider;

@@ -153,19 +153,24 @@ pub fn address(target: &Target) -> (String, String) {
 /// The namespace that a resource's objects are in. It is shared with the rest of the deployment, so it carries no uid.
 #[must_use]
 pub fn namespace(target: &Target) -> Object {
-    let names = Names::of(target);
+    namespace_called(target, &Names::of(target).namespace, POD_SECURITY)
+}
+
+/// A namespace of this name, made for a resource.
+#[must_use]
+pub fn namespace_called(target: &Target, name: &str, pod_security: &str) -> Object {
     let (managed, by) = labels::MANAGED_BY;
     let body = json!({
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
-            "name": names.namespace,
+            "name": name,
             "labels": {
                 managed: by,
                 labels::TENANT: target.tenant.as_str(),
-                "pod-security.kubernetes.io/enforce": POD_SECURITY,
-                "pod-security.kubernetes.io/warn": POD_SECURITY,
-                "pod-security.kubernetes.io/audit": POD_SECURITY,
+                "pod-security.kubernetes.io/enforce": pod_security,
+                "pod-security.kubernetes.io/warn": pod_security,
+                "pod-security.kubernetes.io/audit": pod_security,
             },
         },
     });

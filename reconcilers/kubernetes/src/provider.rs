@@ -12,15 +12,21 @@ use domain::{ResourceId, SecretRef, StreamId};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use reconcilers::contents::Contents;
 use reconcilers::converge::{Call, Desired, Seen};
 use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
 
 use crate::cluster::{Cluster, Clusters};
+use crate::manifests::Verdicts;
 use crate::objects::{self, Object};
+pub(crate) use act::{delete_namespace, make_namespace};
 
 /// Acts on real clusters.
 pub struct Kubernetes {
-    clusters: Clusters,
+    pub(crate) clusters: Clusters,
+    /// Where what a digest names is read.
+    pub(crate) contents: Option<Arc<dyn Contents>>,
+    pub(crate) verdicts: Verdicts,
 }
 
 /// What lives in a cluster: where, and as which objects.
@@ -98,8 +104,25 @@ pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a S
 impl Kubernetes {
     /// Acts on the clusters that it is led to.
     #[must_use]
-    pub const fn new(clusters: Clusters) -> Self {
-        Self { clusters }
+    pub fn new(clusters: Clusters) -> Self {
+        Self { clusters, contents: None, verdicts: Verdicts::default() }
+    }
+
+    /// Reads what digests name from there.
+    #[must_use]
+    pub fn with_contents(self, contents: Arc<dyn Contents>) -> Self {
+        Self { contents: Some(contents), ..self }
+    }
+
+    /// Every incarnation of a kind that something is of.
+    pub(crate) fn targets_of(&self, kind: &str) -> Vec<Target> {
+        let mut found = BTreeSet::new();
+        for cluster in self.clusters.all() {
+            // What cannot be reached is swept once it can.
+            found.extend(cluster.targets().unwrap_or_default());
+        }
+        found.retain(|target| target.id.kind.as_str() == kind);
+        found.into_iter().collect()
     }
 
     /// The cluster that something lives in; none while that is not known.
@@ -142,16 +165,7 @@ impl<K: Hosted> Provider<K> for Kubernetes {
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {
-        async move {
-            let mut found = BTreeSet::new();
-            for cluster in self.clusters.all() {
-                // What cannot be reached is swept once it can.
-                found.extend(cluster.targets().unwrap_or_default());
-            }
-            found.retain(|target| target.id.kind.as_str() == K::NAME);
-            Ok(found.into_iter().collect())
-        }
-        .boxed()
+        async move { Ok(self.targets_of(K::NAME)) }.boxed()
     }
 
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {

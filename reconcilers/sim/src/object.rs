@@ -220,6 +220,7 @@ impl Object {
             | KindName::Database
             | KindName::DnsRecord
             | KindName::Extension
+            | KindName::Manifests
             | KindName::Queue
             | KindName::Route
             | KindName::Secret

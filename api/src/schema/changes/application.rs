@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use domain::application::{self, Application, Command, Model, Source, SourceFile, SourceRef};
+use domain::application::{
+    self, Application, Command, Model, Parsed, Source, SourceFile, SourceRef,
+};
 use domain::commit::Hash;
+use domain::content::Content;
 use domain::diagnostic::Diagnostic;
+
+use reconcilers::contents;
 
 use super::name;
 use crate::fault::UserError;
@@ -14,10 +19,15 @@ use crate::schema::mutation::{ApplicationApplyInput, CompanionInput, FileInput, 
 /// The most files of one application.
 const FILES_MAX: usize = 256;
 
+/// The largest file that an application's files name, in bytes.
+const COMPANION_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// What files say.
 pub(crate) struct Read {
     pub(crate) model: Model,
     pub(crate) warnings: Vec<String>,
+    /// Digest → what the model names by it.
+    contents: BTreeMap<String, String>,
     sources: Vec<SourceRef>,
 }
 
@@ -41,6 +51,9 @@ pub(crate) async fn apply(
         .plane
         .stream(application::KIND, name.as_str())
         .ok_or_else(|| Stop::Refused(Vec::new()))?;
+    for json in read.contents.values() {
+        keep(work, json.as_bytes()).await?;
+    }
     let command =
         Command::Apply { model: Box::new(read.model), sources: read.sources, at: work.at };
     let executed = work.execute::<Application>(&stream, command).await?;
@@ -51,6 +64,18 @@ pub(crate) async fn apply(
         notes: read.warnings,
         ..Answer::default()
     })
+}
+
+/// Keeps what a digest names, before anything refers to it.
+async fn keep(work: &mut Work<'_>, bytes: &[u8]) -> Result<(), Stop> {
+    let stream = contents::stream(&work.plane.tenant, Hash::of(bytes));
+    let stream = stream.map_err(|_| Stop::Refused(Vec::new()))?;
+    let commands = contents::commands(bytes, work.at);
+    let unkept = |error| UserError::new("CONTENT", "input.companions", error);
+    for (part, command) in commands.map_err(unkept)?.into_iter().enumerate() {
+        work.execute_as::<Content>(&format!("{stream} {part}"), &stream, command).await?;
+    }
+    Ok(())
 }
 
 /// Reads files; every mistake in them is named.
@@ -73,10 +98,10 @@ pub(crate) fn read(sent: Sent) -> Result<Read, Stop> {
         application: sent.application.as_deref(),
         images: &images,
     };
-    let (model, warnings) = application::parse(&source)
+    let Parsed { model, warnings, contents } = application::parse_whole(&source)
         .map_err(|diagnostics| Stop::Refused(diagnostics.iter().map(user_error).collect()))?;
     let warnings = warnings.iter().map(ToString::to_string).collect();
-    Ok(Read { model, warnings, sources: files.iter().map(source_ref).collect() })
+    Ok(Read { model, warnings, contents, sources: files.iter().map(source_ref).collect() })
 }
 
 fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
@@ -86,9 +111,24 @@ fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<
         let bytes = engine.decode(&companion.base64).map_err(|error| {
             UserError::new("INVALID_BASE64", &format!("input.companions.{index}.base64"), error)
         })?;
+        let path = format!("input.companions.{index}.base64");
+        let bytes = match companion.zstd {
+            Some(true) => {
+                unpacked(&bytes).map_err(|why| UserError::new("INVALID_ZSTD", &path, why))?
+            }
+            Some(false) | None => bytes,
+        };
         Ok((companion.path, bytes))
     };
     sent.into_iter().flatten().enumerate().map(decode).collect()
+}
+
+/// What was compressed. One that becomes longer than a file may be is refused before it is.
+fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let unpacked = contents::unpacked(bytes, COMPANION_BYTES_MAX);
+    unpacked
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("it holds more than {COMPANION_BYTES_MAX} bytes"))
 }
 
 fn source_ref(file: &SourceFile) -> SourceRef {

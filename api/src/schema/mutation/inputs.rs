@@ -10,7 +10,7 @@ pub(crate) struct ApplicationApplyInput {
     pub(crate) idempotency_key: String,
     /// Score files, or one app.yaml.
     pub(crate) files: Vec<FileInput>,
-    /// The files that containers name as `source`.
+    /// The files that the application's files name: containers as `source`, `manifests` as `files`.
     pub(crate) companions: Option<Vec<CompanionInput>>,
     /// The application's name, where several Score files make one application.
     pub(crate) application: Option<String>,
@@ -34,6 +34,8 @@ pub(crate) struct CompanionInput {
     pub(crate) path: String,
     /// What is in it, in base64.
     pub(crate) base64: String,
+    /// It was compressed by Zstandard before; at most 16 MiB are taken of what that becomes.
+    pub(crate) zstd: Option<bool>,
 }
 
 /// An image to use.

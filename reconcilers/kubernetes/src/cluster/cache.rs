@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use domain::KindName;
 use domain::commit::Hash;
 use reconcilers::Target;
 use reconcilers::converge::SeenState;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::health::{health, pod_trouble};
+use super::kinds::Watched;
+use crate::health::{any, health, pod_trouble};
 use crate::labels;
 use crate::objects::Key;
 
@@ -34,6 +36,19 @@ pub(crate) struct Entry {
     pub(crate) state: SeenState,
     /// What keeps a pod from running.
     pub(crate) trouble: Option<String>,
+    /// A controller made it for another object.
+    pub(crate) controlled: bool,
+    /// Where it is the record of a set of objects: which kinds are among them, and the namespace made for them.
+    pub(crate) record: Option<Arc<Record>>,
+}
+
+/// What has to be looked for of a set of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// `apiVersion kind`, of each.
+    pub(crate) kinds: BTreeSet<String>,
+    /// The namespace that was named for them.
+    pub(crate) namespace: Option<String>,
 }
 
 impl Entry {
@@ -57,6 +72,15 @@ impl Entry {
         };
         let digest = |name: &str| annotations.get(name).and_then(|text| Hash::from_hex(text));
         let is_pod = text("/kind") == Some("Pod");
+        let controlled = list("/metadata/ownerReferences")
+            .iter()
+            .any(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true));
+        let record = annotations.get(labels::KINDS).map(|kinds| {
+            let kinds = kinds.split(',').filter(|kind| !kind.is_empty());
+            let kinds = kinds.map(str::to_owned).collect();
+            Arc::new(Record { kinds, namespace: annotations.get(labels::NAMESPACE).cloned() })
+        });
+        let written = target.id.kind == KindName::Manifests;
         Some(Self {
             target,
             uid: text("/metadata/uid").unwrap_or_default().to_owned(),
@@ -64,10 +88,16 @@ impl Entry {
             applied: digest(labels::APPLIED),
             content: digest(labels::CONTENT),
             // A pod is its controller's: who owns its fields is never asked.
-            managed: if is_pod { Arc::from([]) } else { owners(list("/metadata/managedFields")) },
+            managed: if is_pod && controlled {
+                Arc::from([])
+            } else {
+                owners(list("/metadata/managedFields"))
+            },
             deleting: text("/metadata/deletionTimestamp").map(|_| finalizers()),
-            state: health(object),
+            state: if written { any::health(object) } else { health(object) },
             trouble: if is_pod { pod_trouble(object) } else { None },
+            controlled,
+            record,
         })
     }
 }
@@ -123,8 +153,9 @@ impl Cache {
     }
 
     /// Drops what is of a kind and was not listed. Gives whose it was.
-    pub(crate) fn keep_only(&mut self, kind: &str, listed: &BTreeSet<Key>) -> Vec<Target> {
-        let gone = self.entries.keys().filter(|key| key.kind == kind && !listed.contains(*key));
+    pub(crate) fn keep_only(&mut self, of: &Watched, listed: &BTreeSet<Key>) -> Vec<Target> {
+        let same = |key: &&Key| key.kind == of.kind() && key.api_version == of.api_version();
+        let gone = self.entries.keys().filter(same).filter(|key| !listed.contains(*key));
         let gone: Vec<Key> = gone.cloned().collect();
         gone.iter().filter_map(|key| self.remove(key)).collect()
     }

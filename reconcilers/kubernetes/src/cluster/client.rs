@@ -82,7 +82,11 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    fn api(&self, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
+    pub(super) fn api(
+        &self,
+        resource: &ApiResource,
+        namespace: Option<&str>,
+    ) -> Api<DynamicObject> {
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
@@ -193,16 +197,14 @@ enum Unanswered {
 impl Unanswered {
     /// What it means, in the cluster's own words.
     fn told(&self, key: &Key) -> CallError {
-        let (class, message) = match self {
-            Self::Refused(Error::Api(status)) => (class(status), status.message.clone()),
-            Self::Refused(error) => (FailureClass::Retry, told(error)),
+        match self {
+            Self::Refused(error) => refusal(key, error),
             Self::Late => {
                 let seconds = ANSWER.as_secs();
-                let message = format!("the cluster did not answer within {seconds} s");
-                (FailureClass::Retry, message)
+                let message = format!("{key}: the cluster did not answer within {seconds} s");
+                CallError { class: FailureClass::Retry, message }
             }
-        };
-        CallError { class, message: format!("{key}: {message}") }
+        }
     }
 
     /// How long to wait before it is asked once more; none where that would change nothing.
@@ -254,6 +256,16 @@ fn is_outrun(status: &Status) -> bool {
         && status.reason == "Conflict"
         && !status.message.contains("Precondition failed")
         && !causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
+}
+
+/// What a cluster's refusal means, with its own words.
+pub(super) fn refusal(key: &Key, error: &Error) -> CallError {
+    let (class, message) = if let Error::Api(status) = error {
+        (class(status), status.message.clone())
+    } else {
+        (FailureClass::Retry, told(error))
+    };
+    CallError { class, message: format!("{key}: {message}") }
 }
 
 fn class(status: &Status) -> FailureClass {

@@ -11,9 +11,10 @@ use tokio::sync::watch as channel;
 use tracing::warn;
 
 use super::Reach;
+use super::any::{Progress, identity};
 use super::cache::{Cache, Entry};
 use super::client::Requests;
-use super::kinds::WATCHED;
+use super::kinds::{WATCHED, Watched};
 use crate::objects::Key;
 
 /// A watch that breaks is begun again at once; what counts is that this fails too.
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     changes: Arc<Changes>,
     state: Mutex<State>,
     reach: channel::Sender<Reach>,
+    /// Told whenever [`State::found`] changes.
+    pub(super) kinds: channel::Sender<()>,
 }
 
 #[derive(Default)]
@@ -33,9 +36,11 @@ pub(super) struct State {
     pub(super) requests: Option<Requests>,
     version: String,
     /// The kinds that were listed since the client was made.
-    listed: BTreeSet<&'static str>,
+    listed: BTreeSet<String>,
     /// The kinds whose watch is broken: how often in a row, and why.
-    broken: BTreeMap<&'static str, (u32, String)>,
+    broken: BTreeMap<String, (u32, String)>,
+    /// The kinds that only this cluster knows, by group and name.
+    pub(super) found: BTreeMap<(String, String), Progress>,
     /// Who is told whether the cluster can be reached.
     pub(super) owners: BTreeSet<StreamId>,
     /// Namespaces of ours.
@@ -52,7 +57,12 @@ pub(super) struct Namespace {
 impl Shared {
     pub(super) fn new(clock: Arc<dyn Clock>, changes: Arc<Changes>) -> Self {
         let reach = channel::Sender::new(Reach::Connecting);
-        Self { clock, changes, state: Mutex::default(), reach }
+        let kinds = channel::Sender::new(());
+        Self { clock, changes, state: Mutex::default(), reach, kinds }
+    }
+
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     pub(super) fn reached(&self) -> Reach {
@@ -66,6 +76,36 @@ impl Shared {
         state.version = version;
         state.listed.clear();
         state.broken.clear();
+        for progress in state.found.values_mut() {
+            if let Some(watched) = progress.watched().cloned() {
+                *progress = Progress::Listing(watched);
+            }
+        }
+    }
+
+    /// A kind that only this cluster knows is to be followed.
+    pub(super) fn follow(&self, identity: (String, String), watched: Watched) {
+        self.progress(identity, Progress::Listing(watched));
+    }
+
+    fn progress(&self, identity: (String, String), progress: Progress) {
+        self.state().found.insert(identity, progress);
+        self.kinds.send_replace(());
+    }
+
+    /// The kinds that only this cluster knows.
+    pub(super) fn told_of(&self) -> Vec<Watched> {
+        self.state().found.values().filter_map(|found| found.watched().cloned()).collect()
+    }
+
+    /// The cluster does not know a kind any more: its objects went with it.
+    pub(super) fn dropped(&self, watched: &Watched) {
+        let mut state = self.state();
+        state.found.remove(&identity(watched.api_version(), watched.kind()));
+        let gone = state.cache.keep_only(watched, &BTreeSet::new());
+        drop(state);
+        self.kinds.send_replace(());
+        gone.iter().for_each(|target| self.changes.tell(&target.stream()));
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -73,17 +113,27 @@ impl Shared {
     }
 
     /// A watch works.
-    pub(super) fn seen(&self, kind: &'static str) {
-        let mended = self.state().broken.remove(kind).is_some();
+    pub(super) fn seen(&self, watched: &Watched) {
+        let mended = self.state().broken.remove(watched.kind()).is_some();
         if mended {
             self.judge();
         }
     }
 
     /// A watch does not.
-    pub(super) fn lost(&self, kind: &'static str, reason: &str) {
+    pub(super) fn lost(&self, watched: &Watched, reason: &str) {
+        if !watched.always {
+            // The rest of the cluster is followed all the same. What was listed once is followed again by itself.
+            let known = identity(watched.api_version(), watched.kind());
+            if matches!(self.state().found.get(&known), Some(Progress::Listed(_))) {
+                return;
+            }
+            let broken = Progress::Broken(watched.clone(), reason.to_owned());
+            self.progress(known, broken);
+            return;
+        }
         let mut state = self.state();
-        let (times, last) = state.broken.entry(kind).or_default();
+        let (times, last) = state.broken.entry(watched.kind().to_owned()).or_default();
         *times += 1;
         reason.clone_into(last);
         drop(state);
@@ -140,8 +190,7 @@ impl Shared {
             let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
             let uid = text("/metadata/uid").unwrap_or_default().to_owned();
             let going = text("/metadata/deletionTimestamp").is_some();
-            self.state().namespaces.insert(key.name, Namespace { uid, going });
-            return;
+            self.state().namespaces.insert(key.name.clone(), Namespace { uid, going });
         }
         let Some(entry) = Entry::of(object) else {
             // It does not say any more whose it is.
@@ -159,7 +208,6 @@ impl Shared {
         let mut state = self.state();
         if key.kind == "Namespace" {
             state.namespaces.remove(&key.name);
-            return;
         }
         let same = |entry: &Entry| last.is_none_or(|last| last.uid == entry.uid);
         if !state.cache.get(key).is_some_and(same) {
@@ -182,14 +230,20 @@ impl Shared {
         }
     }
 
-    pub(super) fn listed(&self, kind: &'static str, listed: &BTreeSet<Key>) {
+    pub(super) fn listed(&self, watched: &Watched, listed: &BTreeSet<Key>) {
         let mut state = self.state();
-        let gone = state.cache.keep_only(kind, listed);
-        if kind == "Namespace" {
+        let gone = state.cache.keep_only(watched, listed);
+        if watched.kind() == "Namespace" {
             state.namespaces.retain(|name, _| listed.iter().any(|key| key.name == *name));
         }
-        state.listed.insert(kind);
+        if watched.always {
+            state.listed.insert(watched.kind().to_owned());
+        }
         drop(state);
+        if !watched.always {
+            let identity = identity(watched.api_version(), watched.kind());
+            self.progress(identity, Progress::Listed(watched.clone()));
+        }
         gone.iter().for_each(|target| self.changes.tell(&target.stream()));
         self.judge();
     }

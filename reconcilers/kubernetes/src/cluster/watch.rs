@@ -14,7 +14,7 @@ use super::Shared;
 use super::cache::Entry;
 use super::client::{told, whole};
 use super::kinds::Watched;
-use crate::labels::MANAGED_BY;
+use crate::labels::TENANT;
 use crate::objects::Key;
 
 /// A watch is made anew after so many seconds, and found dead five later (kube: idle timeout).
@@ -22,26 +22,36 @@ const WATCH_SECONDS: u32 = 240;
 /// Objects of one page when a kind is listed.
 const PAGE: u32 = 500;
 
-/// Follows one kind, until the cluster does not know us any more: the credentials have to be read again.
-pub(super) async fn follow(shared: Arc<Shared>, client: Client, watched: &'static Watched) {
+/// Why a watch ended.
+pub(super) enum Ended {
+    /// The cluster does not know us any more: the credentials have to be read again.
+    Unauthorized,
+    /// The cluster does not know the kind any more: its definition was deleted.
+    NoSuchKind(Watched),
+}
+
+/// Follows one kind.
+pub(super) async fn follow(shared: Arc<Shared>, client: Client, watched: Watched) -> Ended {
     let resource = watched.resource();
     let api: Api<DynamicObject> = Api::all_with(client, &resource);
-    let config = watcher::Config::default()
-        .labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))
-        .timeout(WATCH_SECONDS)
-        .page_size(PAGE);
+    let config = watcher::Config::default().labels(TENANT).timeout(WATCH_SECONDS).page_size(PAGE);
     let mut events = pin!(watcher(api, config).default_backoff());
     let mut listed = BTreeSet::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                shared.seen(watched.kind());
-                take(&shared, watched, event, &mut listed, |object| whole(object, &resource).ok());
+                shared.seen(&watched);
+                take(&shared, &watched, event, &mut listed, |object| whole(object, &resource).ok());
             }
-            Err(error) if is_unauthorized(&error) => return,
-            Err(error) => shared.lost(watched.kind(), &told(&error)),
+            Err(error) if code(&error) == Some(401) => return Ended::Unauthorized,
+            Err(error) if code(&error) == Some(404) && !watched.always => {
+                return Ended::NoSuchKind(watched);
+            }
+            Err(error) => shared.lost(&watched, &told(&error)),
         }
     }
+    // A watch that heals itself has no end.
+    Ended::Unauthorized
 }
 
 fn take(
@@ -61,7 +71,7 @@ fn take(
             }
         }
         watcher::Event::InitDone => {
-            shared.listed(watched.kind(), listed);
+            shared.listed(watched, listed);
             listed.clear();
         }
         watcher::Event::Apply(object) => {
@@ -88,15 +98,14 @@ pub(super) fn key(watched: &Watched, object: &Value) -> Key {
     }
 }
 
-fn is_unauthorized(error: &watcher::Error) -> bool {
-    let status = if let watcher::Error::InitialListFailed(kube::Error::Api(status))
+/// The status that the cluster answered with.
+fn code(error: &watcher::Error) -> Option<u16> {
+    if let watcher::Error::InitialListFailed(kube::Error::Api(status))
     | watcher::Error::WatchStartFailed(kube::Error::Api(status))
     | watcher::Error::WatchFailed(kube::Error::Api(status))
     | watcher::Error::WatchError(status) = error
     {
-        status
-    } else {
-        return false;
-    };
-    status.code == 401
+        return Some(status.code);
+    }
+    None
 }

@@ -104,7 +104,7 @@ pub(super) async fn apply<K: Hosted>(
     let wanted = K::objects(scene, desired)
         .map_err(|unresolved| refused(FailureClass::Retry, unresolved.to_string()))?;
     let found: Found = cluster.of(target.uid)?.into_iter().collect();
-    make_namespace(cluster, target).await?;
+    make_namespace(cluster, target, &objects::namespace(target)).await?;
     for object in &wanted {
         apply_one(clusters, cluster, object, found.get(&object.key())).await?;
     }
@@ -147,8 +147,11 @@ async fn apply_one(
 }
 
 /// Makes the namespace, unless it is there. One that somebody else made is theirs.
-async fn make_namespace(cluster: &Cluster, target: &Target) -> Result<(), CallError> {
-    let object = objects::namespace(target);
+pub(crate) async fn make_namespace(
+    cluster: &Cluster,
+    target: &Target,
+    object: &Object,
+) -> Result<(), CallError> {
     let key = object.key();
     if cluster.has_namespace(&key.name) {
         return Ok(());
@@ -189,7 +192,7 @@ pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Perform
     delete_namespace(cluster, target, &namespace).await
 }
 
-async fn delete_namespace(
+pub(crate) async fn delete_namespace(
     cluster: &Cluster,
     target: &Target,
     namespace: &str,

@@ -1,0 +1,183 @@
+//! Kinds that only the cluster knows: found by asking it, followed from the first time that one is used.
+
+use std::time::Duration;
+
+use domain::lifecycle::FailureClass;
+use kube::api::ListParams;
+use reconcilers::CallError;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::client::{Requests, refusal, told};
+use super::kinds::{Watched, group};
+use super::{Cluster, retry};
+use crate::labels;
+use crate::objects::Key;
+
+/// How long the objects of a kind may take to be listed for the first time.
+const LISTED: Duration = Duration::from_secs(20);
+/// That a cluster does not know a kind is not asked again for so long.
+const MISSING: Duration = Duration::from_secs(5);
+
+/// How far a kind is followed.
+#[derive(Clone, Debug)]
+pub(super) enum Progress {
+    /// The cluster did not know it then.
+    Missing(Instant),
+    /// Its objects are being listed.
+    Listing(Watched),
+    /// They were.
+    Listed(Watched),
+    /// They cannot be.
+    Broken(Watched, String),
+}
+
+impl Progress {
+    pub(super) const fn watched(&self) -> Option<&Watched> {
+        match self {
+            Self::Missing(_) => None,
+            Self::Listing(watched) | Self::Listed(watched) | Self::Broken(watched, _) => {
+                Some(watched)
+            }
+        }
+    }
+}
+
+/// A kind by the group of its API and its name: what is of another version is the same.
+pub(super) fn identity(api_version: &str, kind: &str) -> (String, String) {
+    (group(api_version).to_owned(), kind.to_owned())
+}
+
+impl Cluster {
+    /// Sees to it that a kind is followed; none where the cluster does not know it. With `fresh` it is asked again.
+    ///
+    /// # Errors
+    /// While its objects are being listed, or when they cannot be.
+    pub(crate) async fn follow(
+        &self,
+        api_version: &str,
+        kind: &str,
+        fresh: bool,
+    ) -> Result<Option<Watched>, CallError> {
+        if let Some(watched) = Watched::find(api_version, kind) {
+            return Ok(Some(watched));
+        }
+        self.warm()?;
+        let identity = identity(api_version, kind);
+        let known = self.shared.state().found.get(&identity).cloned();
+        match known {
+            Some(Progress::Listed(watched)) => return Ok(Some(watched)),
+            Some(Progress::Missing(at)) if !fresh && at.elapsed() < MISSING => return Ok(None),
+            Some(Progress::Listing(_) | Progress::Broken(..)) => {}
+            Some(Progress::Missing(_)) | None => {
+                let requests = self.requests()?;
+                let found = {
+                    let _turn = self.turns.acquire().await;
+                    requests.discover(api_version, kind).await?
+                };
+                let Some(watched) = found else {
+                    let missing = Progress::Missing(Instant::now());
+                    self.shared.state().found.insert(identity, missing);
+                    return Ok(None);
+                };
+                self.shared.follow(identity.clone(), watched);
+            }
+        }
+        self.listed(&identity).await
+    }
+
+    /// Waits until the objects of a kind are listed.
+    async fn listed(&self, identity: &(String, String)) -> Result<Option<Watched>, CallError> {
+        let mut news = self.shared.kinds.subscribe();
+        let kind = &identity.1;
+        let waited = tokio::time::timeout(LISTED, async {
+            loop {
+                news.borrow_and_update();
+                match self.shared.state().found.get(identity) {
+                    Some(Progress::Listed(watched)) => return Ok(Some(watched.clone())),
+                    Some(Progress::Broken(_, reason)) => {
+                        return Err(retry(&format!(
+                            "its objects of the kind {kind} cannot be listed: {reason}"
+                        )));
+                    }
+                    Some(Progress::Missing(_)) | None => return Ok(None),
+                    Some(Progress::Listing(_)) => {}
+                }
+                if news.changed().await.is_err() {
+                    return Err(retry("the cluster is being left"));
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| {
+            Err(retry(&format!("its objects of the kind {kind} are being listed")))
+        })
+    }
+
+    /// How a kind that is followed is addressed.
+    pub(super) fn watched(&self, key: &Key) -> Result<Watched, CallError> {
+        let known = || {
+            let state = self.shared.state();
+            state.found.get(&identity(&key.api_version, &key.kind))?.watched().cloned()
+        };
+        Watched::find(&key.api_version, &key.kind).or_else(known).ok_or_else(|| CallError {
+            class: FailureClass::Retry,
+            message: format!("{key}: {} is not followed", key.kind),
+        })
+    }
+
+    /// The metadata of an object that may be there and not ours.
+    pub(crate) async fn metadata(&self, key: &Key) -> Result<Option<Value>, CallError> {
+        let resource = self.watched(key)?.resource();
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let api = requests.api(&resource, key.namespace.as_deref());
+        let found = api.get_metadata_opt(&key.name).await.map_err(|error| refusal(key, &error))?;
+        Ok(found.and_then(|found| serde_json::to_value(found.metadata).ok()))
+    }
+
+    /// The first object of a kind, by plural and group, that does not carry a uid: it would go with its definition.
+    pub(crate) async fn other(
+        &self,
+        api_version: &str,
+        kind: &str,
+        uid: &str,
+    ) -> Result<Option<String>, CallError> {
+        let Some(watched) = self.follow(api_version, kind, true).await? else { return Ok(None) };
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let api = requests.api(&watched.resource(), None);
+        let others = ListParams::default().labels(&format!("{}!={uid}", labels::UID)).limit(1);
+        let listed = tokio::time::timeout(LISTED, api.list_metadata(&others)).await;
+        let listed = listed.map_err(|_| retry("it does not answer"))?;
+        let listed = listed.map_err(|error| retry(&told(&error)))?;
+        Ok(listed.items.into_iter().next().map(|item| {
+            let name = item.metadata.name.unwrap_or_default();
+            item.metadata.namespace.map_or_else(|| name.clone(), |its| format!("{its}/{name}"))
+        }))
+    }
+}
+
+impl Requests {
+    /// Asks the cluster how a kind is addressed; none when it does not know it.
+    async fn discover(&self, api_version: &str, kind: &str) -> Result<Option<Watched>, CallError> {
+        let asked = async {
+            if api_version.contains('/') {
+                self.client.list_api_group_resources(api_version).await
+            } else {
+                self.client.list_core_api_resources(api_version).await
+            }
+        };
+        let told_of = match tokio::time::timeout(LISTED, asked).await {
+            Err(_) => return Err(retry("it does not answer")),
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Ok(None),
+            Ok(Err(error)) => return Err(retry(&told(&error))),
+            Ok(Ok(told_of)) => told_of,
+        };
+        let found = told_of.resources.into_iter().find(|one| {
+            one.kind == kind
+                && !one.name.contains('/')
+                && one.verbs.iter().any(|verb| verb == "patch")
+        });
+        Ok(found.map(|one| Watched::told(api_version, kind, &one.name, one.namespaced)))
+    }
+}

@@ -1,0 +1,120 @@
+//! How a set of objects is, by what the watches saw.
+
+use domain::OutputValue;
+use domain::commit::Hash;
+use domain::kinds::Manifests;
+use reconcilers::converge::{Changed, Desired, Seen, SeenState};
+use reconcilers::{CallError, Reconcile as _, Scene};
+
+use super::{Found, Item, found, is_ours, namespaces, prepare, record};
+use crate::cluster::Cluster;
+use crate::ownership::{Lost, lost};
+use crate::provider::Kubernetes;
+
+/// What a cluster's watches have seen. Requests are made for kinds that were never used before, and nothing else.
+pub(super) async fn see(
+    kubernetes: &Kubernetes,
+    cluster: &Cluster,
+    scene: Scene<'_, Manifests>,
+) -> Result<Option<Seen>, CallError> {
+    let (target, spec) = (scene.target, scene.spec);
+    let items = prepare::items(cluster, target, spec, false).await?;
+    let found = found(cluster, target).await?;
+    let record = record::of(target, &found);
+    if record.is_none() && !found.values().any(is_ours) {
+        return Ok(None);
+    }
+    let desired = Manifests::desired(spec, scene.inputs).map(Desired::new).ok();
+    let unfinished = Hash::of(b"unfinished");
+    let applied = record.and_then(|(_, entry)| entry.applied).unwrap_or(unfinished);
+    let namespace = namespaces(target, spec.namespace()).pop().unwrap_or_default();
+    let mut seen = Seen {
+        applied,
+        actual: applied,
+        state: state(&found, &items),
+        outputs: [("namespace".to_owned(), OutputValue::plain(namespace))].into(),
+        external: Some(record::key(target).to_string()),
+        changed: None,
+    };
+    if desired.is_none_or(|desired| desired.digest != applied) {
+        return Ok(Some(seen));
+    }
+    if is_unfinished(&found, &items) {
+        (seen.applied, seen.actual) = (unfinished, unfinished);
+    } else if let Some(changed) = changed(kubernetes, scene, &found, &items).await? {
+        seen.actual = Hash::of(format!("{} {:?}", changed.detail, changed.by).as_bytes());
+        seen.changed = Some(changed);
+    }
+    Ok(Some(seen))
+}
+
+/// What is left of an earlier revision, or says something else than it should by our own word.
+fn is_unfinished(found: &Found, items: &[Item]) -> bool {
+    let wanted =
+        |key| items.iter().find(|item| item.known.as_ref().is_some_and(|(known, _)| known == key));
+    found
+        .iter()
+        .filter(|(_, entry)| is_ours(entry) && entry.deleting.is_none())
+        .any(|(key, entry)| wanted(key).is_none_or(|item| entry.content != Some(item.content)))
+}
+
+/// The first object that is not there, or not ours in all that we said of it.
+async fn changed(
+    kubernetes: &Kubernetes,
+    scene: Scene<'_, Manifests>,
+    found: &Found,
+    items: &[Item],
+) -> Result<Option<Changed>, CallError> {
+    for item in items {
+        let Some((key, _)) = &item.known else {
+            let detail = format!("the kind {} was deleted", item.said.kind);
+            return Ok(Some(Changed { detail, by: None }));
+        };
+        let Some(entry) = found.get(key).filter(|entry| entry.deleting.is_none()) else {
+            return Ok(Some(Changed { detail: format!("{key} was deleted"), by: None }));
+        };
+        if kubernetes.verdicts.holds(entry, item.content) {
+            continue;
+        }
+        let body = kubernetes.prepared(item, key, scene.target, scene.spec).await?;
+        let Some(Lost { path, by }) = lost(&body, &entry.managed) else {
+            kubernetes.verdicts.note(entry, item.content);
+            continue;
+        };
+        let what = if by.is_some() { "changed" } else { "removed" };
+        return Ok(Some(Changed { detail: format!("{key}: {path} was {what}"), by }));
+    }
+    Ok(None)
+}
+
+/// The worst of what each says of itself.
+fn state(found: &Found, items: &[Item]) -> SeenState {
+    let (mut pending, mut count) = (None, 0);
+    for (key, entry) in items.iter().filter_map(|item| found.get_key_value(&item.known.as_ref()?.0))
+    {
+        match &entry.state {
+            SeenState::Failed(reason) => {
+                return SeenState::Failed(with_trouble(format!("{key}: {reason}"), found));
+            }
+            SeenState::Pending(reason) => {
+                count += 1;
+                pending.get_or_insert_with(|| format!("{key}: {reason}"));
+            }
+            SeenState::Ready | SeenState::Deleting => {}
+        }
+    }
+    let Some(first) = pending else { return SeenState::Ready };
+    let others = if count > 1 {
+        format!(" ({count} of {} objects are not ready)", items.len())
+    } else {
+        String::new()
+    };
+    SeenState::Pending(with_trouble(format!("{first}{others}"), found))
+}
+
+fn with_trouble(reason: String, found: &Found) -> String {
+    match found.values().find_map(|entry| entry.trouble.as_deref()) {
+        Some(trouble) => format!("{reason}; {trouble}"),
+        None => reason,
+    }
+}
