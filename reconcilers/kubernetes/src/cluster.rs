@@ -182,7 +182,7 @@ impl Cluster {
 
     /// Makes an object and takes it in; none when one of its name is there already.
     pub(crate) async fn create(&self, key: &Key, body: &Value) -> Result<Option<()>, CallError> {
-        let watched = kind(key)?;
+        let watched = self.watched(key)?;
         let requests = self.requests()?;
         let _turn = self.turns.acquire().await;
         let object = requests.create(&watched.resource(), key, body).await?;
