@@ -110,11 +110,10 @@ impl Sources {
 
     fn show(&self, diagnostics: &[Diagnostic], terminal: &Terminal) {
         for found in diagnostics {
-            let text = self
-                .files
-                .iter()
-                .find(|file| file.path == found.file)
-                .map_or("", |file| file.text.as_str());
+            let own = self.files.iter().find(|file| file.path == found.file);
+            let own = own.map(|file| file.text.as_str());
+            let beside = || std::str::from_utf8(self.companions.get(&found.file)?).ok();
+            let text = own.or_else(beside).unwrap_or("");
             let shown = if terminal.colour_talk {
                 diagnostic::render_in_colour(found, text)
             } else {
