@@ -212,19 +212,19 @@ fn keep<K: Reconcile>(
         return step;
     }
     if let Some(contest) = body.contest.as_ref().filter(|contest| drifted && contest.is_fight()) {
-        return Step::Wait(fight(contest));
+        return unready(body, &fight(contest), at);
     }
     let done = success(body, ActionName::Update, at);
     act(subject, body, ActionName::Update, Call::Update(desired), done)
 }
 
 /// Setting it right once more would only be answered in kind: a person has to say whose it is.
-fn fight(contest: &Contest) -> Waiting {
+fn fight(contest: &Contest) -> String {
     let Contest { detail, by, .. } = contest;
-    Waiting::because(format!(
+    format!(
         "{by} and Cairn both write the same: {detail}, again after each of {CONTEST_MAX} times that it was set right; \
          nothing more is written. Stop {by}, then pause and resume this; or accept the drift"
-    ))
+    )
 }
 
 /// Says how it differs, once.
