@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::logs::{LogLines, LogQuery};
+
 /// How a kind is brought from what is seen to what is wanted: one step at a time.
 pub trait Reconcile: TypedSpec {
     /// What a provider sees of one incarnation.
@@ -169,6 +171,11 @@ pub trait Provider<K: Reconcile>: Send + Sync + 'static {
 
     /// Removes what carries this uid, for [`Provider::sweep`].
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>>;
+
+    /// What its processes write, read as it is asked for; none where things of this kind write nothing.
+    fn logs(&self, _scene: Scene<'_, K>, _query: &LogQuery) -> Option<LogLines> {
+        None
+    }
 
     /// Says that something of this kind may have changed. Any of these may be missed.
     fn changes(&self) -> BoxStream<'static, StreamId>;

@@ -39,6 +39,7 @@ use crate::kubeconfig;
 use crate::labels;
 use crate::objects::Key;
 pub(crate) use cache::Entry;
+pub(crate) use client::told;
 use client::{REQUESTS_MAX, Requests};
 use kinds::WATCHED;
 pub(crate) use kinds::Watched;
@@ -326,6 +327,29 @@ impl Clusters {
             Arc::new(Cluster::connect(credentials.clone(), secrets, clock, changes))
         };
         Arc::clone(known.entry(key).or_insert_with(connect))
+    }
+
+    /// Speaks to a cluster once. Nothing of it is watched for that.
+    pub(crate) async fn client(&self, credentials: &SecretRef) -> Result<kube::Client, CallError> {
+        let known = self.known(credentials);
+        if let Some(Reach::Unreachable { since, reason }) = known.as_ref().map(|it| it.reached()) {
+            return Err(retry(&format!("the cluster cannot be reached since {since}: {reason}")));
+        }
+        if let Some(Ok(requests)) = known.map(|cluster| cluster.requests()) {
+            return Ok(requests.client);
+        }
+        match begin(credentials, &*self.secrets).await {
+            Ok((_, requests, _)) => Ok(requests.client),
+            Err(CallError { class, message }) => {
+                let message = format!("the cluster cannot be reached: {message}");
+                Err(CallError { class, message })
+            }
+        }
+    }
+
+    fn known(&self, credentials: &SecretRef) -> Option<Arc<Cluster>> {
+        let key = (credentials.store.clone(), credentials.path.clone());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
     /// Lets go of a cluster.

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`kubeconfig`] (how a cluster is reached: data, never a program), [`objects`] (what a workload
 //! becomes; pure), [`ownership`] (what of an object is ours, and who took it; pure), [`health`] (how an object is;
-//! pure), [`cluster`] (one cluster: its client, and what its watches saw), [`provider`] (who acts on each kind).
+//! pure), [`cluster`] (one cluster: its client, and what its watches saw), [`provider`] (who acts on each kind),
+//! `logs` (what pods write, for whoever asks).
 //!
 //! # Guarantees
 //! - Every object carries the uid of the incarnation that it belongs to, from its first moment; nothing else is
@@ -12,10 +13,12 @@
 //! - Once the watches of a cluster are warm, looking costs it no request.
 
 pub mod beside;
+mod blot;
 pub mod cluster;
 pub mod health;
 pub mod kubeconfig;
 pub mod labels;
+mod logs;
 mod manifests;
 pub mod objects;
 pub mod ownership;
