@@ -205,6 +205,13 @@ impl Driver {
                 debug!(%stream, uid = %target.uid, what, "under way");
                 Ok(Next::Rest)
             }
+            Ok(Performed::Held(reason)) => {
+                debug!(%stream, uid = %target.uid, what, reason, "held up");
+                let (uid, at) = (target.uid, self.clock.now());
+                let held = Command::ObserveBlocker { uid, on: None, reason, at };
+                self.record(stream, held).await?;
+                Ok(Next::Rest)
+            }
             Err(CallError { class, message }) => {
                 warn!(%stream, uid = %target.uid, what, message, "a call failed");
                 if let Some(Tried { action, generation }) = tried {

@@ -132,12 +132,14 @@ impl<K: Reconcile> Clone for Scene<'_, K> {
 impl<K: Reconcile> Copy for Scene<'_, K> {}
 
 /// How a call that did not fail went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Performed {
     /// It is done.
     Finished,
     /// It was taken on; asking again tells whether it is done.
     Underway,
+    /// It was taken on, and something holds it up: what, and since when, in words that stay the same while it does.
+    Held(String),
 }
 
 /// A call failed, or its answer was lost: it may have had its effect.

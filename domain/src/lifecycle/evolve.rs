@@ -23,6 +23,7 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
             drift: None,
             accepted: None,
             contest: None,
+            notices: Vec::new(),
         }),
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
@@ -64,6 +65,7 @@ fn change(mut body: Body, event: Event) -> Body {
             body.drift = None;
             body.accepted = None;
             body.contest = None;
+            body.notices.clear();
         }
         Event::Paused { .. } => body.paused = true,
         Event::Resumed { .. } => {
@@ -97,6 +99,7 @@ fn change(mut body: Body, event: Event) -> Body {
             body.external = external.or(body.external);
             body.blocker = None;
             body.drift = None;
+            body.notices.clear();
         }
         Event::BecameUnready { reason, at, .. } => {
             let since = if body.readiness.ready { at } else { body.readiness.since };
@@ -120,7 +123,11 @@ fn change(mut body: Body, event: Event) -> Body {
             body.contest = None;
             body.accepted = Some(found);
         }
-        Event::Declared { .. } | Event::DeletionRequested { .. } | Event::Deleted { .. } => {}
+        Event::Noticed { notices, .. } => body.notices.extend(notices),
+        Event::Declared { .. }
+        | Event::DeletionRequested { .. }
+        | Event::Abandoned { .. }
+        | Event::Deleted { .. } => {}
     }
     body
 }

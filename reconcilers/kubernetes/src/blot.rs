@@ -24,7 +24,7 @@ impl Blot {
         Self::values(values)
     }
 
-    fn values(values: Vec<String>) -> Self {
+    pub(crate) fn values(values: Vec<String>) -> Self {
         // Of a value of several lines, each is one: a log has lines.
         let lines = values.iter().flat_map(|value| value.lines()).map(str::trim);
         let mut parts: Vec<String> =

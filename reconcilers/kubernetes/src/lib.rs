@@ -10,7 +10,7 @@
 //!   changed or deleted.
 //! - One field manager for all that Cairn applies, by server-side apply. What it applied and does not own any more is
 //!   drift, and has the name of whoever owns it now.
-//! - Once the watches of a cluster are warm, looking costs it no request.
+//! - Once the watches of a cluster are warm, looking costs it no request; a crash costs one, for its last words.
 
 pub mod beside;
 mod blot;

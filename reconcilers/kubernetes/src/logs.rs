@@ -10,6 +10,7 @@ mod pods;
 mod reader;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::SecretRef;
 use domain::lifecycle::FailureClass;
@@ -26,6 +27,7 @@ use crate::labels::UID;
 use crate::objects;
 use pods::Container;
 use reader::Reader;
+pub(crate) use reader::next_line;
 
 /// Lines that wait for whoever reads: enough that readers need not take turns for each.
 const QUEUED_MAX: usize = 256;
@@ -33,6 +35,9 @@ const QUEUED_MAX: usize = 256;
 const PODS_MAX: u32 = 500;
 /// The most containers of one workload that are read in one go.
 const CONTAINERS_MAX: usize = 100;
+
+/// How long a cluster may take to say which pods there are.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Whose logs, and where they are.
 pub(crate) struct Source {
@@ -121,7 +126,8 @@ async fn read(source: &Source, sender: &Sender) -> Result<(), Ended> {
 /// Reads what there is, one container after the other.
 async fn once(shared: &Shared, selector: &str) -> Result<(), Ended> {
     let parameters = ListParams::default().labels(selector).limit(PODS_MAX);
-    let found = shared.pods.list(&parameters).await.map_err(|error| unread(&error))?;
+    let found = tokio::time::timeout(ANSWER, shared.pods.list(&parameters)).await;
+    let found = found.map_err(|_| late())?.map_err(|error| unread(&error))?;
     let mut pods = found.items;
     pods.sort_by_cached_key(pods::order);
     let containers: Vec<Container> = pods.iter().flat_map(pods::containers).collect();
@@ -157,11 +163,14 @@ fn unknown(shared: &Shared, containers: &[Container]) -> String {
     format!("it has no container `{wanted}`: it has {}", known.join(", "))
 }
 
+fn late() -> CallError {
+    let message = format!("the cluster did not answer within {} s", ANSWER.as_secs());
+    CallError { class: FailureClass::Retry, message }
+}
+
 /// A cluster's refusal, in its own words.
 fn unread(error: &kube::Error) -> CallError {
-    let words = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        error => told(error),
-    };
+    let words =
+        if let kube::Error::Api(status) = error { status.message.clone() } else { told(error) };
     CallError { class: FailureClass::Retry, message: format!("the log cannot be read: {words}") }
 }

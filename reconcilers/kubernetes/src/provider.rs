@@ -2,6 +2,7 @@
 
 mod act;
 mod clusters;
+mod held;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a S
 }
 
 /// Every secret that something is given, but for what leads to its cluster.
-fn secrets(inputs: &Inputs, cluster: Option<&ResourceId>) -> Vec<SecretRef> {
+pub(crate) fn secrets(inputs: &Inputs, cluster: Option<&ResourceId>) -> Vec<SecretRef> {
     let given = inputs.outputs.iter().filter(|(id, _)| Some(*id) != cluster);
     let values = given.flat_map(|(_, outputs)| outputs.values());
     let secret = |value: &OutputValue| match value {
@@ -160,7 +161,7 @@ impl<K: Hosted> Provider<K> for Kubernetes {
     ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
         async move {
             match self.host(scene) {
-                Some(cluster) => act::see(&cluster, scene),
+                Some(cluster) => act::see(&self.clusters, &cluster, scene),
                 None => Ok(None),
             }
         }
@@ -193,10 +194,13 @@ impl<K: Hosted> Provider<K> for Kubernetes {
         async move {
             let mut performed = Performed::Finished;
             for cluster in self.clusters.all() {
-                if cluster.of(target.uid).is_ok_and(|found| !found.is_empty())
-                    && act::delete(&cluster, target).await? == Performed::Underway
-                {
-                    performed = Performed::Underway;
+                if cluster.of(target.uid).is_ok_and(|found| !found.is_empty()) {
+                    match act::delete(&cluster, target).await? {
+                        Performed::Finished => {}
+                        unfinished @ (Performed::Underway | Performed::Held(_)) => {
+                            performed = unfinished;
+                        }
+                    }
                 }
             }
             Ok(performed)

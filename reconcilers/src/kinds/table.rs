@@ -75,7 +75,15 @@ fn wanted<K: Reconcile>(doc: &serde_json::Value) -> Desired {
 
 fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
     let outputs = OutputMap::new();
-    Some(Seen { applied: digest, actual: digest, state, outputs, external: None, changed: None })
+    Some(Seen {
+        applied: digest,
+        actual: digest,
+        state,
+        outputs,
+        external: None,
+        changed: None,
+        notices: Vec::new(),
+    })
 }
 
 /// A word for a step.

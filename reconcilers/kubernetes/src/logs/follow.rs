@@ -5,16 +5,18 @@ use std::pin::pin;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use reconcilers::LogLine;
 use tokio::task::JoinSet;
 
 use super::pods::{self, Container};
 use super::reader::Reader;
-use super::{CONTAINERS_MAX, Ended, NO_PODS, PODS_MAX, Shared, unknown, unread};
+use super::{ANSWER, CONTAINERS_MAX, Ended, NO_PODS, PODS_MAX, Shared, late, unknown, unread};
+use crate::cluster::told;
 
-/// A watch that breaks so often in a row is given up: whoever reads is told why.
-const BROKEN_MAX: u32 = 5;
+/// A watch that breaks so often in a row is told of: once is nothing.
+const BROKEN_MIN: u32 = 2;
 
 /// A run of a container: the pod's uid, its name, and how often it was begun again.
 type Run = (String, String, i32);
@@ -35,6 +37,7 @@ struct Following<'a> {
 
 /// Follows until nobody reads.
 pub(super) async fn follow(shared: &Shared, selector: &str) -> Result<(), Ended> {
+    reach(shared).await?;
     let config = watcher::Config::default().labels(selector).page_size(PODS_MAX);
     let mut events = pin!(watcher(shared.pods.clone(), config).default_backoff());
     let mut following = Following {
@@ -63,15 +66,29 @@ pub(super) async fn follow(shared: &Shared, selector: &str) -> Result<(), Ended>
                 broken = 0;
                 following.take(event).await?;
             }
-            Err(
-                watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error),
-            ) if matches!(&error, kube::Error::Api(status) if status.code < 500)
-                || broken >= BROKEN_MAX =>
+            Err(watcher::Error::InitialListFailed(kube::Error::Api(status)))
+                if matches!(status.code, 401 | 403) =>
             {
-                return Err(unread(&error).into());
+                return Err(unread(&kube::Error::Api(status)).into());
             }
-            Err(_) => broken += 1,
+            Err(error) => {
+                broken += 1;
+                if broken == BROKEN_MIN {
+                    let text = format!("the cluster is asked again: {}", told(&error));
+                    shared.say(LogLine::note(text)).await?;
+                }
+            }
         }
+    }
+}
+
+/// Whether the cluster answers at all: whoever begins to read is told at once where it does not.
+async fn reach(shared: &Shared) -> Result<(), Ended> {
+    let one = ListParams::default().limit(1);
+    match tokio::time::timeout(ANSWER, shared.pods.list(&one)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(unread(&error).into()),
+        Err(_) => Err(late().into()),
     }
 }
 
