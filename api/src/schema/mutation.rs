@@ -200,8 +200,7 @@ impl Mutation {
         ))
     }
 
-    /// Waits no longer for the removal of a resource that is being deleted, such as one in a cluster that is lost. What is
-    /// left of it is removed if it is ever found.
+    /// Waits no longer for the removal of what is being deleted. What is left of it is removed if it is ever found.
     async fn resource_abandon(
         &self,
         ctx: &Context<'_>,

@@ -159,7 +159,7 @@ pub struct Notice {
     pub about: String,
     /// In a sentence.
     pub message: String,
-    /// When it was first seen.
+    /// When it was last seen before it was noted.
     pub at: Time,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Notice {
     about: String,
     /// In a sentence.
     message: String,
-    /// When it was first seen.
+    /// When it was last seen before it was noted.
     at: Timestamp,
 }
 
