@@ -299,8 +299,8 @@ fn each_warning_is_noted_once_whoever_of_the_replicas_it_is_about() {
     let noticed = |notices: &[Notice]| Event::Noticed { uid: UID, notices: notices.to_vec() };
     given::<Resource>([declared(UID)])
         .when(notices(&[first.clone(), second.clone()]))
-        .then([noticed(&[first.clone()])]);
-    given::<Resource>([declared(UID), noticed(&[first.clone()])])
+        .then([noticed(std::slice::from_ref(&first))]);
+    given::<Resource>([declared(UID), noticed(std::slice::from_ref(&first))])
         .when(notices(&[second.clone(), other.clone()]))
         .then([noticed(&[other])]);
     given::<Resource>([declared(UID), noticed(&[first])]).when(notices(&[second])).then_nothing();
