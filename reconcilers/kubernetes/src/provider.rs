@@ -6,6 +6,7 @@ mod held;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::kinds::{Volume, Workload};
 use domain::text::{Inputs, OutputValue};
@@ -24,6 +25,12 @@ use crate::logs;
 use crate::manifests::Verdicts;
 use crate::objects::{self, Object};
 pub(crate) use act::{delete_namespace, make_namespace};
+
+/// How long what nobody wants may take to go: its namespace is looked after in the same go, for once it is empty nothing
+/// in it says any more whose it was.
+const REMOVAL: Duration = Duration::from_secs(30);
+/// The pause before it is looked whether it is gone.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Acts on real clusters.
 pub struct Kubernetes {
@@ -112,6 +119,14 @@ pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a S
     }
 }
 
+/// Deletes everything of an incarnation, and waits until it is gone.
+async fn remove(cluster: &Cluster, target: &Target) -> Result<(), CallError> {
+    while act::delete(cluster, target).await? != Performed::Finished {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
 /// Every secret that something is given, but for what leads to its cluster.
 pub(crate) fn secrets(inputs: &Inputs, cluster: Option<&ResourceId>) -> Vec<SecretRef> {
     let given = inputs.outputs.iter().filter(|(id, _)| Some(*id) != cluster);
@@ -195,11 +210,10 @@ impl<K: Hosted> Provider<K> for Kubernetes {
             let mut performed = Performed::Finished;
             for cluster in self.clusters.all() {
                 if cluster.of(target.uid).is_ok_and(|found| !found.is_empty()) {
-                    match act::delete(&cluster, target).await? {
-                        Performed::Finished => {}
-                        unfinished @ (Performed::Underway | Performed::Held(_)) => {
-                            performed = unfinished;
-                        }
+                    let removal = tokio::time::timeout(REMOVAL, remove(&cluster, target)).await;
+                    match removal {
+                        Ok(removed) => removed?,
+                        Err(_) => performed = Performed::Underway,
                     }
                 }
             }
