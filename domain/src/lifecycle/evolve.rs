@@ -53,19 +53,23 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
     }
 }
 
+/// Another revision is wanted: what was seen of the one before says nothing of it.
+fn anew(body: Body, at: crate::Time) -> Body {
+    Body {
+        readiness: Readiness { ready: false, since: at, reason: None, ..body.readiness },
+        blocker: None,
+        drift: None,
+        accepted: None,
+        contest: None,
+        notices: Vec::new(),
+        ..body
+    }
+}
+
 fn change(mut body: Body, event: Event) -> Body {
     match event {
         Event::Revised { generation, spec, class, at } => {
-            body.generation = generation;
-            body.spec = spec;
-            body.class = class;
-            body.revised_at = at;
-            body.readiness = Readiness { ready: false, since: at, reason: None, ..body.readiness };
-            body.blocker = None;
-            body.drift = None;
-            body.accepted = None;
-            body.contest = None;
-            body.notices.clear();
+            body = Body { generation, spec, class, revised_at: at, ..anew(body, at) };
         }
         Event::Paused { .. } => body.paused = true,
         Event::Resumed { .. } => {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use domain::{KindName, Time};
 use domain::commit::Hash;
+use domain::{KindName, Time};
 use reconcilers::Target;
 use reconcilers::converge::SeenState;
 use serde_json::Value;
