@@ -101,6 +101,11 @@ impl Fault {
         Self { code: "BAD_INPUT", message: message.to_string() }
     }
 
+    /// There is no such log.
+    pub(crate) fn no_log(message: impl fmt::Display) -> Self {
+        Self { code: "NO_LOG", message: message.to_string() }
+    }
+
     /// The views are not there yet: ask again.
     pub(crate) fn not_yet(message: impl fmt::Display) -> Self {
         Self { code: "NOT_YET_VISIBLE", message: message.to_string() }

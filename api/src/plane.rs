@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 pub use journal::Durability;
 use journal::Executor;
 use projections::Views;
+use reconcilers::Logs;
 use reconcilers::planner::Planner;
 use tokio::sync::watch;
 
@@ -26,6 +27,8 @@ pub struct Plane {
     pub(crate) planner: Planner,
     /// The simulated world, where the world is simulated.
     pub(crate) simulator: Option<Arc<dyn Simulate>>,
+    /// What workloads write, where the process sees the world.
+    pub(crate) logs: Option<Logs>,
 }
 
 /// Parts of a process that ended before their time, and why.
@@ -97,7 +100,13 @@ impl Plane {
         simulator: Option<Arc<dyn Simulate>>,
     ) -> Self {
         let planner = Planner::new(probed.executor.clone(), tenant.clone());
-        Self { probed, tenant, views, planner, simulator }
+        Self { probed, tenant, views, planner, simulator, logs: None }
+    }
+
+    /// Lets logs be read.
+    #[must_use]
+    pub fn with_logs(self, logs: Logs) -> Self {
+        Self { logs: Some(logs), ..self }
     }
 
     /// The stream of an aggregate that is not a resource; none when the name is not one.

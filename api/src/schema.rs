@@ -2,6 +2,7 @@
 
 mod changes;
 mod events;
+mod logs;
 mod mutation;
 mod preview;
 mod query;

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 /// The fields of a resource that lists and trees show.
 pub(crate) const RESOURCE: &str = "fragment R on Resource { id kind name uid phase ready since reason class deployment \
-     generation readyGeneration external declaredAt action { name since done failure } drift { detail by since } blocker { on reason since } }";
+     generation readyGeneration external declaredAt action { name since done failure } drift { detail by since } blocker { on reason since } \
+     notices { reason about message at } }";
 
 /// A resource.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,6 +26,18 @@ pub(crate) struct Resource {
     pub(crate) blocker: Option<Waits>,
     pub(crate) action: Option<Action>,
     pub(crate) drift: Option<Drift>,
+    /// What its world has warned of while it was not ready.
+    #[serde(default)]
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// A warning, such as an event of Kubernetes.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Notice {
+    pub(crate) reason: String,
+    pub(crate) about: String,
+    pub(crate) message: String,
+    pub(crate) at: Time,
 }
 
 /// The resource that is waited for, when it is one.
@@ -116,6 +129,11 @@ pub(crate) struct Event {
 }
 
 impl Resource {
+    /// It is being deleted.
+    pub(crate) fn is_going(&self) -> bool {
+        self.phase == "deleting"
+    }
+
     /// What it is doing, in a few words.
     pub(crate) fn state(&self) -> String {
         let action = self.action.as_ref();

@@ -3,6 +3,7 @@
 mod admin;
 mod change;
 mod context;
+mod logs;
 mod look;
 mod serve;
 
@@ -16,6 +17,7 @@ pub(crate) use change::{
     Apply, Approve, Delete, Files, OneResource, Patience, Plan, Rollback, Rule, Sim, Target,
 };
 pub(crate) use context::ContextOf;
+pub(crate) use logs::Logs;
 pub(crate) use look::{Events, Get, History, Trace, Version, Wait, Why};
 pub(crate) use serve::{Nature, Role, Serve, SimServe, Stores, Up};
 
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Show a deployment's graph: what is ready, and what the rest waits for
     Trace(Trace),
+    /// Show what the workloads of a deployment write
+    Logs(Logs),
     /// Wait until a deployment is ready, or gone
     Wait(Wait),
     /// Approve a plan, and run it

@@ -203,6 +203,7 @@ pub(crate) fn data<T: DeserializeOwned>(mut answer: Value) -> Outcome<T> {
             "BAD_INPUT" | "INVALID_DOCUMENT" | "BAD_REQUEST" | "BODY" | "TOO_LARGE" => {
                 Exit::Invalid
             }
+            "NO_LOG" => Exit::NotFound,
             "NOT_YET_VISIBLE" => Exit::TimedOut,
             _ => Exit::Unreachable,
         };

@@ -8,6 +8,7 @@ mod context;
 mod demo;
 mod events;
 mod get;
+mod logs;
 mod look;
 mod rules;
 mod serve;
@@ -76,6 +77,7 @@ async fn dispatch(
         Command::Apply(args) => apply::apply(&args, terminal, session).await,
         Command::Get(args) => get::run(&args, &session()?).await,
         Command::Trace(args) => trace::run(&args, &session()?).await,
+        Command::Logs(args) => logs::run(&args, &session()?).await,
         Command::Wait(args) => trace::wait(&args, &session()?).await,
         Command::Events(args) => events::run(&args, &session()?).await,
         Command::Why(args) => look::why(&args, &session()?).await,

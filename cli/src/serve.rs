@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::reconcilers::Leases;
+use ::reconcilers::{Leases, Logs};
 use api::{Durability, Plane, Probed, Router, Stopped, Token, Tokens, closed};
 use domain::Tenant;
 use futures::future::BoxFuture;
@@ -242,8 +242,13 @@ impl Server {
         let mut defines = None;
         let router = if let (true, Some(views)) = (settings.is(Role::Api), probed.views.clone()) {
             defines = Some((executor, tenant.clone()));
-            let simulator = world.map(|world| world.simulator(tenant.clone()));
-            api::router(Plane::over(probed, views, tenant, simulator))
+            let simulator = world.as_ref().map(|world| world.simulator(tenant.clone()));
+            let logs = world.map(|world| Logs::new(probed.executor.clone(), world.providers()));
+            let plane = Plane::over(probed, views, tenant, simulator);
+            api::router(match logs {
+                Some(logs) => plane.with_logs(logs),
+                None => plane,
+            })
         } else {
             api::probes(probed)
         };

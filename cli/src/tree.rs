@@ -45,7 +45,25 @@ pub(crate) fn draw(look: &Look, colour: bool) -> String {
         }
     }
     let rows = table(["RESOURCE", "READY", "SINCE", "STATE", "BLOCKER"], &drawing.rows);
-    format!("{}\n{rows}", heading(deployment, nodes))
+    let warnings = warnings(nodes, now);
+    format!("{}\n{rows}{warnings}", heading(deployment, nodes))
+}
+
+/// What the world warns of that resources live in which are not ready; empty when of nothing.
+fn warnings(nodes: &[Node], now: Time) -> String {
+    let unready = nodes.iter().filter(|node| !node.resource.ready);
+    let rows = unready.flat_map(|node| {
+        let id = &node.resource.id;
+        node.resource.notices.iter().map(move |notice| {
+            let what = format!("{}: {}", notice.about, notice.message);
+            [cut(id, NAME_WIDTH_MAX), notice.reason.clone(), age(notice.at, now), what]
+        })
+    });
+    let rows: Vec<[String; 4]> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\n\n{}", table(["RESOURCE", "WARNING", "SINCE", "ABOUT"], &rows))
 }
 
 /// What to do about the resources of a deployment that are paused, and hold others up or are held up themselves.
@@ -187,6 +205,24 @@ mod tests {
         }
         let expected = "take actions again with: cairn resume database/d";
         assert_eq!(resume(&deployment).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn what_the_world_warns_of_is_told_of_what_is_not_ready() {
+        let mut look = look();
+        let notice = json!({"reason": "FailedScheduling", "about": "Pod w-1", "message": "0/3 nodes",
+            "at": "1970-01-01T00:00:40Z"});
+        for node in look.deployment.tree.as_mut().unwrap() {
+            node.resource.notices = vec![serde_json::from_value(notice.clone()).unwrap()];
+        }
+        let drawn = draw(&look, false);
+        let (_, warned) = drawn.split_once("\n\n").unwrap();
+        assert_eq!(
+            warned,
+            "RESOURCE    WARNING           SINCE  ABOUT\n\
+             database/d  FailedScheduling  20s    Pod w-1: 0/3 nodes\n\
+             workload/w  FailedScheduling  20s    Pod w-1: 0/3 nodes"
+        );
     }
 
     #[test]

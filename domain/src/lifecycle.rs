@@ -31,8 +31,11 @@ use crate::time::Time;
 
 pub use body::{
     Action, ActionName, Blocker, Body, CONTEST_MAX, CONTEST_MICROS, ClassRef, Contest, Deletion,
-    Drift, Failure, FailureClass, Grave, Lifetime, Readiness,
+    Drift, Failure, FailureClass, Grave, Lifetime, NOTICES_MAX, Notice, Readiness,
 };
+
+/// The longest reason of an abandonment, in characters.
+pub const REASON_MAX: usize = 500;
 
 /// The state of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -101,6 +104,10 @@ pub enum Command {
     ObserveDrift { uid: Uuid, detail: String, by: Option<String>, found: Option<String>, at: Time },
     /// Its removal was acknowledged.
     ObserveGone { uid: Uuid, at: Time },
+    /// Its world warns of something while it is not ready.
+    ObserveNotices { uid: Uuid, notices: Vec<Notice> },
+    /// Waits no longer for the removal of what is being deleted: whoever decides so says why.
+    Abandon { reason: String, at: Time },
 }
 
 /// What happened in a resource's life.
@@ -169,7 +176,11 @@ pub enum Event {
     DriftDetected { uid: Uuid, drift: Drift },
     /// The world is as wanted again.
     DriftCleared { uid: Uuid, at: Time },
-    /// Its removal was acknowledged.
+    /// Its world warned of something while it was not ready; each once a revision.
+    Noticed { uid: Uuid, notices: Vec<Notice> },
+    /// Somebody decided not to wait for its removal any longer. What is left of it is removed if it is ever found.
+    Abandoned { uid: Uuid, reason: String, at: Time },
+    /// Its removal was acknowledged, or it was abandoned.
     Deleted { uid: Uuid, at: Time },
 }
 
@@ -200,6 +211,12 @@ pub enum Refused {
     /// The change cannot be made.
     #[error("this change cannot be made: {0}")]
     ChangeRefused(String),
+    /// Only what is being deleted can be abandoned.
+    #[error("it is not being deleted: there is nothing to abandon")]
+    NotBeingDeleted,
+    /// Whoever reads the log later wants to know why.
+    #[error("why it is abandoned is not said in 1 to {REASON_MAX} characters")]
+    NoReason,
 }
 
 impl Rejection for Refused {
@@ -213,6 +230,8 @@ impl Rejection for Refused {
             Self::NeedsReplacement(_) => "NEEDS_REPLACEMENT",
             Self::NothingToAccept => "NOTHING_TO_ACCEPT",
             Self::ChangeRefused(_) => "CHANGE_REFUSED",
+            Self::NotBeingDeleted => "NOT_BEING_DELETED",
+            Self::NoReason => "NO_REASON",
         }
     }
 
@@ -222,6 +241,10 @@ impl Rejection for Refused {
             Self::BeingDeleted => Some("wait until it is gone, then declare it again".into()),
             Self::NeedsReplacement(_) => Some("plan with --allow-replace".into()),
             Self::NothingToAccept => Some("resume it, and it is made again".into()),
+            Self::NotBeingDeleted => {
+                Some("delete it, and abandon it only if that cannot end".into())
+            }
+            Self::NoReason => Some("say what has become of it".into()),
             Self::Exists(_) | Self::NotFound | Self::Invalid(_) | Self::ChangeRefused(_) => None,
         }
     }

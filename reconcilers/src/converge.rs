@@ -12,7 +12,7 @@
 use domain::Resource;
 use domain::commit::Hash;
 use domain::lifecycle::{
-    ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass,
+    ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass, Notice,
 };
 use domain::text::{Inputs, OutputMap, Unresolved};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct Seen {
     pub external: Option<String>,
     /// Who last changed it besides us, and what, where the provider can say.
     pub changed: Option<Changed>,
+    /// What its world warns of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Notice>,
 }
 
 /// How a thing is.
@@ -267,10 +270,19 @@ fn judge(body: &Body, seen: &Seen, at: domain::Time) -> Step<Call> {
             outputs: seen.outputs.clone(),
             at,
         }),
+        SeenState::Failed(_) | SeenState::Pending(_) if is_news(body, seen) => {
+            let notices = body.new_notices(&seen.notices);
+            Step::Record(Command::ObserveNotices { uid: body.uid, notices })
+        }
         SeenState::Failed(reason) => failed(body, reason, at),
         SeenState::Pending(reason) => unready(body, reason, at),
         SeenState::Deleting => unready(body, "somebody else is deleting it", at),
     }
+}
+
+/// Its world warns of something that is not noted yet. What is ready is well, whatever is said of it.
+fn is_news(body: &Body, seen: &Seen) -> bool {
+    !body.is_ready() && !body.new_notices(&seen.notices).is_empty()
 }
 
 fn unready(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {

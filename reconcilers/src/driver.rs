@@ -16,7 +16,7 @@ use domain::commit::{ActorSort, Context};
 use domain::lifecycle::{Body, Command, Failure, Refused};
 use domain::text::Inputs;
 use domain::{Actor, Resource, StreamId, Time, deployment};
-use journal::{ExecuteError, Executor};
+use journal::{ExecuteError, Executor, LoadError};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
@@ -133,7 +133,7 @@ impl Driver {
             return Ok(Decision::new(stream.clone(), Act::Settled));
         };
         let target = Target { tenant: stream.tenant().clone(), id, uid };
-        let (inputs, unmet) = self.needs(&resource, &target).await?;
+        let (inputs, unmet) = needs(&self.executor, &resource, &target).await?;
         let dependent = match &*resource {
             Resource::Deleting(..) => self.index.dependent(stream),
             Resource::Live(_) | Resource::Gone(_) | Resource::Absent => None,
@@ -164,39 +164,6 @@ impl Driver {
     fn unneeded_at(&self, stream: &StreamId) -> Option<Time> {
         let since = self.index.unneeded_since(stream)?;
         Some(since.plus_micros(self.settings.grace_micros))
-    }
-
-    /// The outputs of everything it needs or needed, and the first need that is not ready.
-    async fn needs(
-        &self,
-        resource: &Resource,
-        target: &Target,
-    ) -> Result<(Inputs, Option<Waiting>), StepError> {
-        let mut inputs = Inputs::default();
-        let mut unmet = None;
-        let Some(spec) = spec(resource) else { return Ok((inputs, unmet)) };
-        for need in spec.needs() {
-            if inputs.outputs.contains_key(&need.resource) {
-                continue;
-            }
-            let stream = need.resource.stream(&target.tenant);
-            let needed = self.executor.load_state::<Resource>(&stream).await?.state;
-            let reason = match &*needed {
-                Resource::Live(body) if body.is_ready() => None,
-                Resource::Live(_) => Some("is not ready"),
-                Resource::Deleting(..) => Some("is being deleted"),
-                Resource::Gone(_) => Some("is gone"),
-                Resource::Absent => Some("does not exist"),
-            };
-            if let (None, Some(reason)) = (&unmet, reason) {
-                let words = format!("{} {reason}", need.resource);
-                unmet = Some(Waiting::on(need.resource.clone(), words));
-            }
-            if let Resource::Live(body) = &*needed {
-                inputs.outputs.insert(need.resource, body.outputs.clone());
-            }
-        }
-        Ok((inputs, unmet))
     }
 
     /// Records, unless it is a deletion for want of need and something has come to need it since the look.
@@ -236,6 +203,13 @@ impl Driver {
             }
             Ok(Performed::Underway) => {
                 debug!(%stream, uid = %target.uid, what, "under way");
+                Ok(Next::Rest)
+            }
+            Ok(Performed::Held(reason)) => {
+                debug!(%stream, uid = %target.uid, what, reason, "held up");
+                let (uid, at) = (target.uid, self.clock.now());
+                let held = Command::ObserveBlocker { uid, on: None, reason, at };
+                self.record(stream, held).await?;
                 Ok(Next::Rest)
             }
             Err(CallError { class, message }) => {
@@ -300,6 +274,39 @@ impl Driver {
             traceparent: None,
         }
     }
+}
+
+/// The outputs of everything it needs or needed, and the first need that is not ready.
+pub(crate) async fn needs(
+    executor: &Executor,
+    resource: &Resource,
+    target: &Target,
+) -> Result<(Inputs, Option<Waiting>), LoadError> {
+    let mut inputs = Inputs::default();
+    let mut unmet = None;
+    let Some(spec) = spec(resource) else { return Ok((inputs, unmet)) };
+    for need in spec.needs() {
+        if inputs.outputs.contains_key(&need.resource) {
+            continue;
+        }
+        let stream = need.resource.stream(&target.tenant);
+        let needed = executor.load_state::<Resource>(&stream).await?.state;
+        let reason = match &*needed {
+            Resource::Live(body) if body.is_ready() => None,
+            Resource::Live(_) => Some("is not ready"),
+            Resource::Deleting(..) => Some("is being deleted"),
+            Resource::Gone(_) => Some("is gone"),
+            Resource::Absent => Some("does not exist"),
+        };
+        if let (None, Some(reason)) = (&unmet, reason) {
+            let words = format!("{} {reason}", need.resource);
+            unmet = Some(Waiting::on(need.resource.clone(), words));
+        }
+        if let Resource::Live(body) = &*needed {
+            inputs.outputs.insert(need.resource, body.outputs.clone());
+        }
+    }
+    Ok((inputs, unmet))
 }
 
 /// When to look again at what the world has yet to do: later and later, and whoever tells of a change is sooner.

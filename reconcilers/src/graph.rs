@@ -155,6 +155,8 @@ impl Graph {
             Event::ActionStarted { .. }
             | Event::ActionSucceeded { .. }
             | Event::Blocked { .. }
+            | Event::Noticed { .. }
+            | Event::Abandoned { .. }
             | Event::Protected { .. }
             | Event::Unprotected { .. }
             | Event::DriftDetected { .. }

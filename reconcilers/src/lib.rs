@@ -17,6 +17,7 @@ pub mod graph;
 pub mod index;
 pub mod kinds;
 pub mod leases;
+pub mod logs;
 pub mod planner;
 pub mod providers;
 pub mod queue;
@@ -29,6 +30,7 @@ pub mod sweep;
 pub use clock::{Clock, WallClock};
 pub use driver::{Driver, Settings};
 pub use leases::Leases;
+pub use logs::{LogLine, LogLines, LogQuery, Logs};
 pub use planner::{PlanError, Planned, Planner, WayBack};
 pub use providers::Providers;
 pub use reconcile::{

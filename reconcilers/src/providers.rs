@@ -11,6 +11,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+use crate::logs::{LogLines, LogQuery};
 use crate::reconcile::{
     CallError, Performed, Provider, Reconcile, Scene, Step, Subject, Target, Waiting,
 };
@@ -51,6 +52,14 @@ pub(crate) trait AnyProvider: Send + Sync {
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>>;
     /// A call of [`Provider::remove`].
     fn removal(&self, target: &Target) -> Effect;
+    /// See [`Provider::logs`].
+    fn logs(
+        &self,
+        target: &Target,
+        spec: &Spec,
+        inputs: &Inputs,
+        query: &LogQuery,
+    ) -> Option<LogLines>;
     /// See [`Provider::changes`].
     fn changes(&self) -> BoxStream<'static, StreamId>;
 }
@@ -101,6 +110,16 @@ impl<K: Reconcile> AnyProvider for Provided<K> {
         let (provider, target) = (Arc::clone(&self.0), target.clone());
         let run = async move { provider.remove(&target).await }.boxed();
         Effect { what: "Remove".to_owned(), run }
+    }
+
+    fn logs(
+        &self,
+        target: &Target,
+        spec: &Spec,
+        inputs: &Inputs,
+        query: &LogQuery,
+    ) -> Option<LogLines> {
+        self.0.logs(Scene { target, spec: K::of(spec)?, inputs }, query)
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::logs::{LogLines, LogQuery};
+
 /// How a kind is brought from what is seen to what is wanted: one step at a time.
 pub trait Reconcile: TypedSpec {
     /// What a provider sees of one incarnation.
@@ -130,12 +132,14 @@ impl<K: Reconcile> Clone for Scene<'_, K> {
 impl<K: Reconcile> Copy for Scene<'_, K> {}
 
 /// How a call that did not fail went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Performed {
     /// It is done.
     Finished,
     /// It was taken on; asking again tells whether it is done.
     Underway,
+    /// It was taken on, and something holds it up: what, and since when, in words that stay the same while it does.
+    Held(String),
 }
 
 /// A call failed, or its answer was lost: it may have had its effect.
@@ -169,6 +173,11 @@ pub trait Provider<K: Reconcile>: Send + Sync + 'static {
 
     /// Removes what carries this uid, for [`Provider::sweep`].
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>>;
+
+    /// What its processes write, read as it is asked for; none where things of this kind write nothing.
+    fn logs(&self, _scene: Scene<'_, K>, _query: &LogQuery) -> Option<LogLines> {
+        None
+    }
 
     /// Says that something of this kind may have changed. Any of these may be missed.
     fn changes(&self) -> BoxStream<'static, StreamId>;

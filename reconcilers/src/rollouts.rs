@@ -306,6 +306,8 @@ impl Driver {
                 | Refused::Invalid(_)
                 | Refused::NeedsReplacement(_)
                 | Refused::NothingToAccept
+                | Refused::NotBeingDeleted
+                | Refused::NoReason
                 | Refused::ChangeRefused(_) => {
                     let name = resource.resource().map(|id| id.to_string()).unwrap_or_default();
                     let outcome = Outcome::Failed { reason: format!("{name}: {refused}") };

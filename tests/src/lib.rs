@@ -31,7 +31,7 @@ use projections::{State, Views};
 use reconcilers::contents::keep;
 use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
 use reconcilers::secrets::Stores;
-use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
+use reconcilers::{Clock as _, Driver, Logs, Providers, Settings, WallClock};
 use sim::{Nature, Sim};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -52,6 +52,8 @@ pub struct Plane {
     pub views: Views,
     /// From an application to a plan.
     pub planner: Planner,
+    /// What workloads write.
+    pub logs: Logs,
     /// The simulated cloud.
     pub world: Arc<Sim>,
     tenant: Tenant,
@@ -96,16 +98,17 @@ impl Plane {
         };
         let world = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
         let settings = Settings { session: Uuid::now_v7(), grace_micros: GRACE_MICROS };
-        let providers = match secrets {
+        let real = secrets.map(|secrets| {
+            let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
+            let kubernetes = Kubernetes::new(clusters);
+            Arc::new(kubernetes.with_contents(Arc::new(executor.clone())))
+        });
+        let providers = || match &real {
             None => Providers::all(&world),
-            Some(secrets) => {
-                let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
-                let kubernetes =
-                    Kubernetes::new(clusters).with_contents(Arc::new(executor.clone()));
-                Beside::providers(&world, &Arc::new(kubernetes))
-            }
+            Some(real) => Beside::providers(&world, real),
         };
-        let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings)
+        let logs = Logs::new(executor.clone(), providers());
+        let driver = Driver::new(executor.clone(), providers(), Arc::new(WallClock), settings)
             .with_roll_back(Arc::new(WayBack::new(executor.clone(), Arc::new(WallClock))));
         let stop = watch::Sender::new(false);
         let mut stopped = stop.subscribe();
@@ -119,7 +122,7 @@ impl Plane {
             tokio::spawn(async { worked.await.expect("the reconcilers follow") }),
             tokio::spawn(async move { lives.run().await }),
         ];
-        let plane = Self { executor, views, planner, world, tenant, stop, tasks };
+        let plane = Self { executor, views, planner, logs, world, tenant, stop, tasks };
         let shipped = catalogue::shipped().unwrap();
         for definition in shipped.classes {
             let name = definition.name().unwrap();

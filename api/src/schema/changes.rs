@@ -9,7 +9,7 @@ mod rules;
 pub(crate) use application::{Sent, apply, read};
 pub(crate) use deployment::{approve, delete, deploy, execute, hints, plan, roll_back, stopped};
 pub(crate) use quarantine::redrive;
-pub(crate) use resource::{Intent, fault, intend};
+pub(crate) use resource::{Intent, abandon, fault, intend};
 pub(crate) use rules::{define_class, define_environment};
 
 use crate::fault::UserError;

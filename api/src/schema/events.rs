@@ -9,6 +9,7 @@ use futures::{Stream, StreamExt as _};
 use journal::Recorded;
 use serde_json::Value;
 
+use super::logs::{LogFilter, LogLine, logs};
 use super::plane;
 use super::types::{Position, Timestamp, subject};
 use crate::fault::Fault;
@@ -99,6 +100,17 @@ impl Subscription {
             };
             std::future::ready(shown)
         }))
+    }
+
+    /// What the workloads of a deployment write, read where they run. Ends with what there is, unless it is followed.
+    async fn logs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which deployment.")] deployment: String,
+        #[graphql(desc = "Which lines.")] filter: Option<LogFilter>,
+    ) -> async_graphql::Result<impl Stream<Item = Option<async_graphql::Result<LogLine>>> + use<>>
+    {
+        Ok(logs(plane(ctx), &deployment, filter.unwrap_or_default()).await?)
     }
 }
 

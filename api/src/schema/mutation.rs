@@ -9,8 +9,8 @@ use async_graphql::{Context, InputType, Object};
 pub(crate) use inputs::{
     ApplicationApplyInput, ClassDefineInput, CompanionInput, DeploymentDeleteInput,
     DeploymentDeployInput, DeploymentRollbackInput, EnvironmentDefineInput, FileInput, ImageInput,
-    PlanApproveInput, PlanExecuteInput, PlanPreviewInput, ResourceInput, ResourceProtectInput,
-    SimulatorFaultInput, SimulatorFaultName,
+    PlanApproveInput, PlanExecuteInput, PlanPreviewInput, ResourceAbandonInput, ResourceInput,
+    ResourceProtectInput, SimulatorFaultInput, SimulatorFaultName,
 };
 use payloads::{
     ApplicationPayload, ClassPayload, EnvironmentPayload, PlanPayload, QuarantinePayload,
@@ -198,6 +198,17 @@ impl Mutation {
             &input.id,
             Intent::Delete
         ))
+    }
+
+    /// Waits no longer for the removal of what is being deleted. What is left of it is removed if it is ever found.
+    async fn resource_abandon(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which resource, and why.")] input: ResourceAbandonInput,
+    ) -> Paid<ResourcePayload> {
+        once!(ctx, "resourceAbandon", input, |work| {
+            changes::abandon(&mut work, &input.id, input.reason.clone())
+        })
     }
 
     /// Folds a stream anew that is in quarantine and, if it is understood now, shows it to its end.

@@ -2,6 +2,7 @@
 
 mod application;
 mod deployment;
+mod notice;
 mod page;
 mod plan;
 mod quarantine;

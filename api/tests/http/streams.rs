@@ -15,7 +15,15 @@ impl Events {
     async fn open(server: &Server, after: Option<&str>, filter: Value) -> Self {
         let query = "subscription($after: Position, $filter: EventFilter) { \
              events(after: $after, filter: $filter) { position subject events { type } } }";
-        let body = json!({ "query": query, "variables": { "after": after, "filter": filter } });
+        Self::of(
+            server,
+            json!({ "query": query, "variables": { "after": after, "filter": filter } }),
+        )
+        .await
+    }
+
+    /// The answers to a subscription.
+    async fn of(server: &Server, body: Value) -> Self {
         let response =
             server.request(&body).header("accept", "text/event-stream").send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -103,6 +111,17 @@ async fn a_position_that_is_not_there_is_an_error_and_the_end() {
         (name.as_str(), &data["errors"][0]["extensions"]["code"]),
         ("next", &json!("BAD_INPUT"))
     );
+    assert_eq!(events.next().await.unwrap().0, "complete");
+}
+
+#[tokio::test]
+async fn a_server_that_sees_no_world_says_that_it_can_read_no_logs() {
+    let server = Server::start().await;
+    let query =
+        "subscription { logs(deployment: \"dev_shop\", filter: { follow: true }) { text } }";
+    let mut events = Events::of(&server, json!({ "query": query })).await;
+    let (_, data) = events.next().await.unwrap();
+    assert_eq!(data["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{data}");
     assert_eq!(events.next().await.unwrap().0, "complete");
 }
 

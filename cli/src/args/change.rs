@@ -118,6 +118,12 @@ pub(crate) struct Delete {
     pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) patience: Patience,
+    /// Wait no longer for what is being deleted and cannot be, such as in a cluster that is lost
+    #[arg(long, requires = "because", conflicts_with = "wait")]
+    pub(crate) abandon: bool,
+    /// Why, for whoever reads the log later
+    #[arg(long, requires = "abandon", value_name = "TEXT")]
+    pub(crate) because: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use super::apply::{Started, finish};
 use super::{Session, key};
 use crate::args::{Approve, Delete, OneResource, Rollback, Sim};
 use crate::failure::{Exit, Failure, Outcome, UserError};
+use crate::look::{Question, look};
 use crate::progress::Goal;
 
 const STARTED: &str = "{ deploymentName revision rollout planId unchanged plan { text counts { create change replace delete } } \
@@ -28,6 +29,9 @@ pub(super) async fn rollback(args: &Rollback, session: &Session) -> Outcome {
 
 /// Takes a deployment down, or deletes a resource that belongs to none.
 pub(super) async fn delete(args: &Delete, session: &Session) -> Outcome {
+    if let Some(because) = args.because.as_deref().filter(|_| args.abandon) {
+        return abandon(&args.what, because, session).await;
+    }
     if args.what.contains('/') {
         let input = json!({ "idempotencyKey": key(), "id": args.what });
         let done = Done { now: "is being deleted", already: "is being deleted already, or gone" };
@@ -40,6 +44,29 @@ pub(super) async fn delete(args: &Delete, session: &Session) -> Outcome {
     let started = start(session, &query, "deploymentDelete", input).await?;
     let what = format!("deletion of {}", args.what);
     finish(session, started, &what, args.patience, !args.wait, Goal::Gone).await
+}
+
+/// Waits no longer for what is being deleted: a resource, or all of a deployment's that cannot end.
+async fn abandon(what: &str, because: &str, session: &Session) -> Outcome {
+    let ids = if what.contains('/') {
+        vec![what.to_owned()]
+    } else {
+        let question = Question { deployment: what, ..Question::default() };
+        let last = look(&session.client, question).await?;
+        let nodes = last.deployment.tree.unwrap_or_default();
+        let stuck = nodes.into_iter().filter(|node| node.member && node.resource.is_going());
+        stuck.map(|node| node.resource.id).collect()
+    };
+    if ids.is_empty() {
+        let failure = Failure::new(Exit::Refused, format!("nothing of {what} is being deleted"));
+        return Err(failure.hint(format!("delete it first: cairn delete {what}")));
+    }
+    let done = Done { now: "is abandoned: nobody waits for its removal", already: "is gone" };
+    for id in ids {
+        let input = json!({ "idempotencyKey": key(), "id": id, "reason": because });
+        change(session, "resourceAbandon", "ResourceAbandonInput", input, done).await?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Approves a plan, and runs it.

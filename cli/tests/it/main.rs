@@ -10,6 +10,7 @@ mod archive;
 mod bucket;
 mod json;
 mod kill;
+mod logs;
 mod mirror;
 mod plane;
 mod quarantine;

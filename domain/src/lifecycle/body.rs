@@ -69,6 +69,9 @@ pub struct Body {
     /// Who keeps making the same difference, however often it is set right.
     #[serde(default)]
     pub contest: Option<Contest>,
+    /// What its world has warned of since it was last ready or revised.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
 }
 
 /// Whether a resource is as wanted.
@@ -142,6 +145,31 @@ pub struct Blocker {
     pub reason: String,
     /// Since when.
     pub since: Time,
+}
+
+/// The most notices between two revisions: what comes later says seldom more.
+pub const NOTICES_MAX: usize = 8;
+
+/// A warning of the world that a thing lives in, such as an event of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Notice {
+    /// In a word, such as `FailedScheduling`.
+    pub reason: String,
+    /// What it is about, in the world's words, such as `Pod web-1`.
+    pub about: String,
+    /// In a sentence.
+    pub message: String,
+    /// When it was last seen before it was noted.
+    pub at: Time,
+}
+
+impl Notice {
+    /// The same warning of the same sort of thing, however its words differ: each replica has a name of its own.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let sort = |about: &str| about.split(' ').next().unwrap_or_default().to_owned();
+        self.reason == other.reason && sort(&self.about) == sort(&other.about)
+    }
 }
 
 /// How the world differs from the spec though we were done.
@@ -222,6 +250,19 @@ pub struct Grave {
 }
 
 impl Body {
+    /// Those that say something new: each reason is noted once, and no more than so many.
+    #[must_use]
+    pub fn new_notices(&self, seen: &[Notice]) -> Vec<Notice> {
+        let mut new: Vec<Notice> = Vec::new();
+        for notice in seen {
+            let room = self.notices.len() + new.len() < NOTICES_MAX;
+            if room && !self.notices.iter().chain(&new).any(|known| known.is_like(notice)) {
+                new.push(notice.clone());
+            }
+        }
+        new
+    }
+
     /// As wanted now, in its current generation.
     #[must_use]
     pub const fn is_ready(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Judges the commands of a resource's life.
 
-use super::{Action, Blocker, Body, Command, Drift, Event, Refused, Resource};
+use super::{Action, Blocker, Body, Command, Drift, Event, REASON_MAX, Refused, Resource};
 use crate::kind::Change;
 use crate::kinds::Spec;
 
@@ -52,7 +52,23 @@ pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, R
                 Ok(vec![Event::DriftAccepted { found: found.clone(), at }])
             }
         },
+        Command::Abandon { reason, at } => abandon(state, reason, at),
         observation => Ok(observe(state, observation)),
+    }
+}
+
+/// A decision of somebody who knows more than can be seen; that it is gone is its consequence.
+fn abandon(state: &Resource, reason: String, at: crate::Time) -> Result<Vec<Event>, Refused> {
+    match state {
+        Resource::Gone(_) => Ok(Vec::new()),
+        Resource::Absent => Err(Refused::NotFound),
+        Resource::Live(_) => Err(Refused::NotBeingDeleted),
+        Resource::Deleting(..) if reason.trim().is_empty() => Err(Refused::NoReason),
+        Resource::Deleting(..) if reason.chars().count() > REASON_MAX => Err(Refused::NoReason),
+        Resource::Deleting(body, _) => {
+            let uid = body.uid;
+            Ok(vec![Event::Abandoned { uid, reason, at }, Event::Deleted { uid, at }])
+        }
     }
 }
 
@@ -147,6 +163,10 @@ fn observe(state: &Resource, observation: Command) -> Vec<Event> {
         }
         Command::ObserveGone { uid, at } if uid == body.uid => {
             when(matches!(state, Resource::Deleting(..)), Event::Deleted { uid, at })
+        }
+        Command::ObserveNotices { uid, notices } if uid == body.uid && !body.is_ready() => {
+            let notices = body.new_notices(&notices);
+            when(!notices.is_empty(), Event::Noticed { uid, notices })
         }
         _ => Vec::new(),
     }

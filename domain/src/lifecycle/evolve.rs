@@ -23,6 +23,7 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
             drift: None,
             accepted: None,
             contest: None,
+            notices: Vec::new(),
         }),
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
@@ -52,18 +53,23 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
     }
 }
 
+/// Another revision is wanted: what was seen of the one before says nothing of it.
+fn anew(body: Body, at: crate::Time) -> Body {
+    Body {
+        readiness: Readiness { ready: false, since: at, reason: None, ..body.readiness },
+        blocker: None,
+        drift: None,
+        accepted: None,
+        contest: None,
+        notices: Vec::new(),
+        ..body
+    }
+}
+
 fn change(mut body: Body, event: Event) -> Body {
     match event {
         Event::Revised { generation, spec, class, at } => {
-            body.generation = generation;
-            body.spec = spec;
-            body.class = class;
-            body.revised_at = at;
-            body.readiness = Readiness { ready: false, since: at, reason: None, ..body.readiness };
-            body.blocker = None;
-            body.drift = None;
-            body.accepted = None;
-            body.contest = None;
+            body = Body { generation, spec, class, revised_at: at, ..anew(body, at) };
         }
         Event::Paused { .. } => body.paused = true,
         Event::Resumed { .. } => {
@@ -97,6 +103,7 @@ fn change(mut body: Body, event: Event) -> Body {
             body.external = external.or(body.external);
             body.blocker = None;
             body.drift = None;
+            body.notices.clear();
         }
         Event::BecameUnready { reason, at, .. } => {
             let since = if body.readiness.ready { at } else { body.readiness.since };
@@ -120,7 +127,11 @@ fn change(mut body: Body, event: Event) -> Body {
             body.contest = None;
             body.accepted = Some(found);
         }
-        Event::Declared { .. } | Event::DeletionRequested { .. } | Event::Deleted { .. } => {}
+        Event::Noticed { notices, .. } => body.notices.extend(notices),
+        Event::Declared { .. }
+        | Event::DeletionRequested { .. }
+        | Event::Abandoned { .. }
+        | Event::Deleted { .. } => {}
     }
     body
 }

@@ -258,3 +258,66 @@ fn the_same_difference_by_the_same_hand_again_and_again_is_a_fight() {
     let resumed = vec![Event::Paused { at: LATER }, Event::Resumed { at: LATER }];
     assert!(!fights([by_one(4, 1), resumed].concat()), "somebody has decided");
 }
+
+fn abandon(reason: &str) -> Command {
+    Command::Abandon { reason: reason.into(), at: LATER }
+}
+
+#[test]
+fn what_is_being_deleted_can_be_abandoned_and_is_gone_by_that() {
+    let abandoned = Event::Abandoned { uid: UID, reason: "burnt down".into(), at: LATER };
+    given::<Resource>(deleting())
+        .when(abandon("burnt down"))
+        .then([abandoned, Event::Deleted { uid: UID, at: LATER }]);
+    let [declared, requested] = deleting();
+    given::<Resource>([declared, requested, Event::Deleted { uid: UID, at: LATER }])
+        .when(abandon("again"))
+        .then_nothing();
+}
+
+#[test]
+fn nothing_is_abandoned_that_is_wanted_or_without_a_reason() {
+    given::<Resource>([declared(UID)]).when(abandon("tired")).then_refused("NOT_BEING_DELETED");
+    given::<Resource>([]).when(abandon("tired")).then_refused("NOT_FOUND");
+    given::<Resource>(deleting()).when(abandon("  ")).then_refused("NO_REASON");
+    let long = "x".repeat(REASON_MAX + 1);
+    given::<Resource>(deleting()).when(abandon(&long)).then_refused("NO_REASON");
+}
+
+fn notice(reason: &str, about: &str) -> Notice {
+    Notice { reason: reason.into(), about: about.into(), message: "m".into(), at: NOW }
+}
+
+fn notices(notices: &[Notice]) -> Command {
+    Command::ObserveNotices { uid: UID, notices: notices.to_vec() }
+}
+
+#[test]
+fn each_warning_is_noted_once_whoever_of_the_replicas_it_is_about() {
+    let (first, second) = (notice("BackOff", "Pod web-1"), notice("BackOff", "Pod web-2"));
+    let other = notice("FailedCreate", "ReplicaSet web");
+    let noticed = |notices: &[Notice]| Event::Noticed { uid: UID, notices: notices.to_vec() };
+    given::<Resource>([declared(UID)])
+        .when(notices(&[first.clone(), second.clone()]))
+        .then([noticed(std::slice::from_ref(&first))]);
+    given::<Resource>([declared(UID), noticed(std::slice::from_ref(&first))])
+        .when(notices(&[second.clone(), other.clone()]))
+        .then([noticed(&[other])]);
+    given::<Resource>([declared(UID), noticed(&[first])]).when(notices(&[second])).then_nothing();
+}
+
+#[test]
+fn what_is_ready_is_not_warned_of_and_no_more_is_noted_than_there_is_room_for() {
+    let many: Vec<Notice> =
+        (0..2 * NOTICES_MAX).map(|number| notice(&format!("R{number}"), "Pod web")).collect();
+    let noticed = Event::Noticed { uid: UID, notices: many[..NOTICES_MAX].to_vec() };
+    given::<Resource>([declared(UID)]).when(notices(&many)).then([noticed.clone()]);
+    given::<Resource>([declared(UID), noticed.clone()]).when(notices(&many)).then_nothing();
+    let ready = Event::BecameReady { uid: UID, generation: 1, external: None, at: LATER };
+    given::<Resource>([declared(UID), noticed, ready.clone()]).when(notices(&many)).then_nothing();
+    // What was warned of before it was ready may be warned of again.
+    let unready = Event::BecameUnready { uid: UID, reason: "r".into(), at: LATER };
+    given::<Resource>([declared(UID), ready, unready])
+        .when(notices(&many[..1]))
+        .then([Event::Noticed { uid: UID, notices: many[..1].to_vec() }]);
+}

@@ -11,7 +11,9 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use reconcilers::providers::{Provided, World};
 use reconcilers::secrets::FILES;
-use reconcilers::{CallError, Performed, Provider, Providers, Reconcile, Scene, Target};
+use reconcilers::{
+    CallError, LogLines, LogQuery, Performed, Provider, Providers, Reconcile, Scene, Target,
+};
 
 use crate::Kubernetes;
 use crate::provider::{Hosted, credentials};
@@ -116,6 +118,14 @@ where
             Ok(if here == Performed::Finished { there } else { here })
         }
         .boxed()
+    }
+
+    fn logs(&self, scene: Scene<'_, K>, query: &LogQuery) -> Option<LogLines> {
+        if K::is_real(scene) {
+            self.kubernetes.logs(scene, query)
+        } else {
+            self.world.logs(scene, query)
+        }
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {

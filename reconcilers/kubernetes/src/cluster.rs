@@ -15,7 +15,9 @@ mod cache;
 mod client;
 mod kinds;
 mod shared;
+mod warnings;
 mod watch;
+mod words;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,12 +40,14 @@ use uuid::Uuid;
 use crate::kubeconfig;
 use crate::labels;
 use crate::objects::Key;
-pub(crate) use cache::Entry;
+pub(crate) use cache::{Entry, Going};
+pub(crate) use client::told;
 use client::{REQUESTS_MAX, Requests};
 use kinds::WATCHED;
 pub(crate) use kinds::Watched;
 use shared::Shared;
 use watch::Ended;
+pub(crate) use words::LastWords;
 
 /// How often a kubeconfig is read again: a rotated one is used that soon, also before the old one is refused.
 const REREAD: Duration = Duration::from_secs(30);
@@ -100,6 +104,11 @@ impl Cluster {
     #[must_use]
     pub fn reached(&self) -> Reach {
         self.shared.reached()
+    }
+
+    /// Now, by the clock of whoever watches it.
+    pub(crate) fn now(&self) -> Time {
+        self.shared.now()
     }
 
     /// Has somebody told whenever that changes.
@@ -268,6 +277,9 @@ async fn follow_all(
             }
         };
     WATCHED.into_iter().for_each(|watched| follow(&mut watches, &mut followed, watched));
+    // What it warns of is worth knowing, and no reason to do without the rest.
+    let mut beside = JoinSet::new();
+    beside.spawn(warnings::follow(Arc::clone(shared), requests.client.clone()));
     let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
     loop {
         for watched in shared.told_of() {
@@ -326,6 +338,29 @@ impl Clusters {
             Arc::new(Cluster::connect(credentials.clone(), secrets, clock, changes))
         };
         Arc::clone(known.entry(key).or_insert_with(connect))
+    }
+
+    /// Speaks to a cluster once. Nothing of it is watched for that.
+    pub(crate) async fn client(&self, credentials: &SecretRef) -> Result<kube::Client, CallError> {
+        let known = self.known(credentials);
+        if let Some(Reach::Unreachable { since, reason }) = known.as_ref().map(|it| it.reached()) {
+            return Err(retry(&format!("the cluster cannot be reached since {since}: {reason}")));
+        }
+        if let Some(Ok(requests)) = known.map(|cluster| cluster.requests()) {
+            return Ok(requests.client);
+        }
+        match begin(credentials, &*self.secrets).await {
+            Ok((_, requests, _)) => Ok(requests.client),
+            Err(CallError { class, message }) => {
+                let message = format!("the cluster cannot be reached: {message}");
+                Err(CallError { class, message })
+            }
+        }
+    }
+
+    fn known(&self, credentials: &SecretRef) -> Option<Arc<Cluster>> {
+        let key = (credentials.store.clone(), credentials.path.clone());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
     /// Lets go of a cluster.

@@ -70,9 +70,31 @@ fn job(object: &Value) -> SeenState {
     }
 }
 
-/// What keeps a pod from running, in its cluster's words.
+/// What keeps a pod from running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// In its cluster's words.
+    pub text: String,
+    /// A container of it ended as it should not: what it wrote last may say why.
+    pub crash: Option<Crash>,
+}
+
+/// A container that ended as it should not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crash {
+    /// Its name.
+    pub container: String,
+    /// How it ended, the same for each time that it ends so.
+    pub cause: String,
+    /// How often it was begun again.
+    pub run: i64,
+    /// Its log is that of the run before.
+    pub previous: bool,
+}
+
+/// What keeps a pod from running.
 #[must_use]
-pub fn pod_trouble(pod: &Value) -> Option<String> {
+pub fn pod_trouble(pod: &Value) -> Option<Trouble> {
     let name = text(pod, "/metadata/name");
     let lists = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let containers = lists.into_iter().filter_map(|list| pod.pointer(list)?.as_array()).flatten();
@@ -90,14 +112,32 @@ pub fn pod_trouble(pod: &Value) -> Option<String> {
         };
         let code = container.pointer("/lastState/terminated/exitCode").and_then(Value::as_i64);
         let code = code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
+        // How long it is held back grows each time: that is no news.
+        let message = if waiting == "CrashLoopBackOff" { "" } else { message };
         let separator = if message.is_empty() { "" } else { ": " };
         let of = text(container, "/name");
-        return Some(format!("pod {name}, container {of}: {what}{code}{separator}{message}"));
+        let text = format!("pod {name}, container {of}: {what}{code}{separator}{message}");
+        return Some(Trouble { text, crash: crash(container) });
     }
     match condition(pod, "PodScheduled") {
-        Some((false, reason, message)) => Some(format!("pod {name}: {reason}: {message}")),
+        Some((false, reason, message)) => {
+            Some(Trouble { text: format!("pod {name}: {reason}: {message}"), crash: None })
+        }
         Some((true, _, _)) | None => None,
     }
+}
+
+/// How a container ended, where it did so other than well.
+fn crash(container: &Value) -> Option<Crash> {
+    let now = container.pointer("/state/terminated");
+    let ended = now.or_else(|| container.pointer("/lastState/terminated"))?;
+    let code = number(ended, "/exitCode");
+    (code != 0).then(|| Crash {
+        container: text(container, "/name").to_owned(),
+        cause: format!("{} {code}", text(ended, "/reason")),
+        run: number(container, "/restartCount"),
+        previous: now.is_none(),
+    })
 }
 
 #[cfg(test)]
@@ -142,20 +182,28 @@ mod tests {
         let pull = container(json!({ "name": "main", "state": { "waiting": {
             "reason": "ImagePullBackOff", "message": "no such image" } } }));
         assert_eq!(
-            pod(pull).unwrap(),
+            pod(pull).unwrap().text,
             "pod web-1, container main: ImagePullBackOff: no such image"
         );
         let crash = container(
-            json!({ "name": "main", "state": { "waiting": { "reason": "CrashLoopBackOff" } },
-            "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137 } } }),
+            json!({ "name": "main", "restartCount": 3, "state": { "waiting": { "reason": "CrashLoopBackOff",
+                "message": "back-off 40s restarting failed container" } }, "lastState": { "terminated": { "reason": "OOMKilled", "exitCode": 137 } } }),
         );
+        let crashed = pod(crash).unwrap();
         assert_eq!(
-            pod(crash).unwrap(),
+            crashed.text,
             "pod web-1, container main: CrashLoopBackOff after OOMKilled (exit code 137)"
         );
+        let crash = Crash {
+            container: "main".into(),
+            cause: "OOMKilled 137".into(),
+            run: 3,
+            previous: true,
+        };
+        assert_eq!(crashed.crash, Some(crash));
         let unschedulable = json!({ "conditions": [{ "type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/3 nodes" }] });
-        assert_eq!(pod(unschedulable).unwrap(), "pod web-1: Unschedulable: 0/3 nodes");
+        assert_eq!(pod(unschedulable).unwrap().text, "pod web-1: Unschedulable: 0/3 nodes");
         assert_eq!(
             pod(json!({ "containerStatuses": [{ "name": "main", "state": { "running": {} } }] })),
             None

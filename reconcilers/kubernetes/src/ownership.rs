@@ -38,6 +38,18 @@ pub fn owned(managed: &[Value]) -> String {
     ours.and_then(|entry| entry.get("fieldsV1")).map(Value::to_string).unwrap_or_default()
 }
 
+/// Who put a finalizer on an object.
+#[must_use]
+pub fn holder(managed: &[Value], finalizer: &str) -> Option<String> {
+    let field = format!("v:{}", Value::from(finalizer));
+    let put = |entry: &&Value| {
+        let fields = entry.pointer("/fieldsV1/f:metadata/f:finalizers");
+        fields.is_some_and(|fields| fields.get(&field).is_some())
+    };
+    let entry = managed.iter().find(put)?;
+    Some(entry.get("manager")?.as_str()?.to_owned())
+}
+
 /// Whether an entry is of what we apply.
 fn is_ours(entry: &Value) -> bool {
     let says = |field: &str, value: &str| entry.get(field).and_then(Value::as_str) == Some(value);

@@ -2,28 +2,39 @@
 
 mod act;
 mod clusters;
+mod held;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::kinds::{Volume, Workload};
 use domain::text::{Inputs, OutputValue};
 use domain::{ResourceId, SecretRef, StreamId};
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
 use reconcilers::contents::Contents;
 use reconcilers::converge::{Call, Desired, Seen};
-use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
+use reconcilers::{
+    CallError, LogLine, LogLines, LogQuery, Performed, Provider, Reconcile, Scene, Target,
+};
 
 use crate::cluster::{Cluster, Clusters};
+use crate::logs;
 use crate::manifests::Verdicts;
 use crate::objects::{self, Object};
 pub(crate) use act::{delete_namespace, make_namespace};
 
+/// How long what nobody wants may take to go: its namespace is looked after in the same go, for once it is empty nothing
+/// in it says any more whose it was.
+const REMOVAL: Duration = Duration::from_secs(30);
+/// The pause before it is looked whether it is gone.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// Acts on real clusters.
 pub struct Kubernetes {
-    pub(crate) clusters: Clusters,
+    pub(crate) clusters: Arc<Clusters>,
     /// Where what a digest names is read.
     pub(crate) contents: Option<Arc<dyn Contents>>,
     pub(crate) verdicts: Verdicts,
@@ -43,11 +54,16 @@ pub trait Hosted: Reconcile<Observed = Option<Seen>, Call = Call> {
         desired: &Desired,
     ) -> Result<Vec<Object>, domain::text::Unresolved>;
 
+    /// Whether it has pods, which write logs.
+    const HAS_PODS: bool;
+
     /// What it publishes.
     fn published(scene: Scene<'_, Self>) -> domain::OutputMap;
 }
 
 impl Hosted for Workload {
+    const HAS_PODS: bool = true;
+
     fn cluster(spec: &Self::Spec) -> Option<&ResourceId> {
         Some(&spec.cluster)
     }
@@ -75,6 +91,8 @@ impl Hosted for Workload {
 }
 
 impl Hosted for Volume {
+    const HAS_PODS: bool = false;
+
     fn cluster(spec: &Self::Spec) -> Option<&ResourceId> {
         spec.cluster.as_ref()
     }
@@ -101,11 +119,30 @@ pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a S
     }
 }
 
+/// Deletes everything of an incarnation, and waits until it is gone.
+async fn remove(cluster: &Cluster, target: &Target) -> Result<(), CallError> {
+    while act::delete(cluster, target).await? != Performed::Finished {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Every secret that something is given, but for what leads to its cluster.
+pub(crate) fn secrets(inputs: &Inputs, cluster: Option<&ResourceId>) -> Vec<SecretRef> {
+    let given = inputs.outputs.iter().filter(|(id, _)| Some(*id) != cluster);
+    let values = given.flat_map(|(_, outputs)| outputs.values());
+    let secret = |value: &OutputValue| match value {
+        OutputValue::Secret(reference) => Some(reference.clone()),
+        OutputValue::Plain(_) => None,
+    };
+    values.filter_map(secret).collect()
+}
+
 impl Kubernetes {
     /// Acts on the clusters that it is led to.
     #[must_use]
     pub fn new(clusters: Clusters) -> Self {
-        Self { clusters, contents: None, verdicts: Verdicts::default() }
+        Self { clusters: Arc::new(clusters), contents: None, verdicts: Verdicts::default() }
     }
 
     /// Reads what digests name from there.
@@ -139,7 +176,7 @@ impl<K: Hosted> Provider<K> for Kubernetes {
     ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
         async move {
             match self.host(scene) {
-                Some(cluster) => act::see(&cluster, scene),
+                Some(cluster) => act::see(&self.clusters, &cluster, scene),
                 None => Ok(None),
             }
         }
@@ -172,15 +209,35 @@ impl<K: Hosted> Provider<K> for Kubernetes {
         async move {
             let mut performed = Performed::Finished;
             for cluster in self.clusters.all() {
-                if cluster.of(target.uid).is_ok_and(|found| !found.is_empty())
-                    && act::delete(&cluster, target).await? == Performed::Underway
-                {
-                    performed = Performed::Underway;
+                if cluster.of(target.uid).is_ok_and(|found| !found.is_empty()) {
+                    let removal = tokio::time::timeout(REMOVAL, remove(&cluster, target)).await;
+                    match removal {
+                        Ok(removed) => removed?,
+                        Err(_) => performed = Performed::Underway,
+                    }
                 }
             }
             Ok(performed)
         }
         .boxed()
+    }
+
+    fn logs(&self, scene: Scene<'_, K>, query: &LogQuery) -> Option<LogLines> {
+        if !K::HAS_PODS {
+            return None;
+        }
+        let cluster = K::cluster(scene.spec);
+        let Some(credentials) = cluster.and_then(|id| credentials(scene.inputs, id)) else {
+            let note = LogLine::note("it has never run: its cluster was not reached yet");
+            return Some(futures::stream::iter([Ok(note)]).boxed());
+        };
+        Some(logs::lines(logs::Source {
+            clusters: Arc::clone(&self.clusters),
+            credentials: credentials.clone(),
+            target: scene.target.clone(),
+            secrets: secrets(scene.inputs, cluster),
+            query: query.clone(),
+        }))
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {

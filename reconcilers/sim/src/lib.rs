@@ -7,6 +7,7 @@
 
 pub mod duration;
 pub mod fault;
+mod lines;
 mod object;
 mod outputs;
 mod provider;

@@ -192,6 +192,7 @@ impl Object {
             outputs,
             external: Some(self.external()),
             changed: self.changed.clone(),
+            notices: Vec::new(),
         })
     }
 

@@ -11,11 +11,14 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use reconcilers::changes::Changes;
 use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Clock, Performed, Provider, Reconcile, Scene, Target};
+use reconcilers::{
+    CallError, Clock, LogLines, LogQuery, Performed, Provider, Reconcile, Scene, Target,
+};
 use tokio::sync::Notify;
 use tracing::error;
 
 use crate::fault::{Fault, NoFaults, Operation, Script};
+use crate::lines::{lines, writes};
 use crate::object::{Entry, Happening, Object};
 use crate::store::{Store, StoreError};
 use crate::world::{Nature, NotThere, World};
@@ -39,13 +42,13 @@ impl Default for Options {
 /// A simulated cloud.
 pub struct Sim {
     clock: Arc<dyn Clock>,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
     changes: Changes,
     agenda: Notify,
 }
 
-struct Inner {
-    world: World,
+pub(crate) struct Inner {
+    pub(crate) world: World,
     store: Option<Store>,
     script: Box<dyn Script>,
 }
@@ -58,7 +61,7 @@ impl Sim {
     pub fn open(clock: Arc<dyn Clock>, options: Options) -> Result<Self, StoreError> {
         let mut world = World::new(options.nature);
         let store = options.path.map(|path| Store::open(&path, &mut world)).transpose()?;
-        let inner = Mutex::new(Inner { world, store, script: options.script });
+        let inner = Arc::new(Mutex::new(Inner { world, store, script: options.script }));
         Ok(Self { clock, inner, changes: Changes::default(), agenda: Notify::new() })
     }
 
@@ -215,6 +218,11 @@ impl Sim {
         .await
     }
 
+    /// See [`Provider::logs`]; of a workload.
+    pub(crate) fn lines(&self, target: &Target, query: &LogQuery) -> LogLines {
+        lines(Arc::clone(&self.inner), Arc::clone(&self.clock), target, query)
+    }
+
     /// See [`Provider::changes`]; of every kind where none is named.
     pub(crate) fn listen(&self, kind: Option<&'static str>) -> BoxStream<'static, StreamId> {
         self.changes.listen(kind)
@@ -274,6 +282,10 @@ where
 
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {
         self.delete(target).boxed()
+    }
+
+    fn logs(&self, scene: Scene<'_, K>, query: &LogQuery) -> Option<LogLines> {
+        writes(K::NAME).then(|| self.lines(scene.target, query))
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {

@@ -3,21 +3,23 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use domain::lifecycle::FailureClass;
 use domain::{ResourceId, StreamId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use futures::stream::{BoxStream, StreamExt as _};
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use reconcilers::changes::Changes;
 use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Performed, Provider, Reconcile, Scene, Target};
+use reconcilers::{CallError, LogLines, LogQuery, Performed, Provider, Reconcile, Scene, Target};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, info};
 
+use crate::lines::writes;
 use crate::object::Happening;
 use crate::provider::refused;
-use crate::wire::{CHANGES, HAPPEN, LIST, MAKE, REMOVE, SEE};
+use crate::wire::{CHANGES, HAPPEN, LIST, LOGS, MAKE, REMOVE, SEE};
 use crate::world::NotThere;
 
 /// How long an answer is waited for: the world itself answers within microseconds.
@@ -86,12 +88,31 @@ impl Remote {
         path: &str,
         question: &(impl Serialize + Sync),
     ) -> Result<T, CallError> {
-        let lost = |error: reqwest::Error| {
-            refused(FailureClass::Retry, format!("the simulated world does not answer: {error}"))
-        };
+        let lost = |error: reqwest::Error| lost(&error);
         let request = self.http.post(format!("{}{path}", self.base)).timeout(ANSWER).json(question);
         let answer = request.send().await.map_err(lost)?.error_for_status().map_err(lost)?;
         answer.json::<Result<T, CallError>>().await.map_err(lost)?
+    }
+
+    /// The lines of a workload, as the world sends them.
+    fn lines(&self, target: &Target, query: &LogQuery) -> LogLines {
+        let request = self.http.post(format!("{}{LOGS}", self.base)).json(&(target, query));
+        let begun = async move {
+            let answer = request.send().await.and_then(reqwest::Response::error_for_status);
+            match answer {
+                Ok(answer) => split(answer.bytes_stream().map_err(|error| lost(&error)).boxed()),
+                Err(error) => futures::stream::iter([Err(lost(&error))]).boxed(),
+            }
+        };
+        futures::stream::once(begun)
+            .flatten()
+            .map(|line| {
+                let unreadable = |error: serde_json::Error| {
+                    refused(FailureClass::Retry, format!("the simulated world: {error}"))
+                };
+                serde_json::from_slice(&line?).map_err(unreadable)?
+            })
+            .boxed()
     }
 
     /// Hears of changes until the connection ends.
@@ -113,6 +134,30 @@ impl Remote {
         }
         Ok(())
     }
+}
+
+fn lost(error: &reqwest::Error) -> CallError {
+    refused(FailureClass::Retry, format!("the simulated world does not answer: {error}"))
+}
+
+/// The lines of an answer that goes on.
+fn split(
+    bytes: BoxStream<'static, Result<Bytes, CallError>>,
+) -> BoxStream<'static, Result<Vec<u8>, CallError>> {
+    let state = (bytes, Vec::new());
+    futures::stream::unfold(state, |(mut bytes, mut rest)| async {
+        loop {
+            if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                return Some((Ok(line), (bytes, rest)));
+            }
+            match bytes.next().await? {
+                Ok(more) => rest.extend_from_slice(&more),
+                Err(error) => return Some((Err(error), (futures::stream::empty().boxed(), rest))),
+            }
+        }
+    })
+    .boxed()
 }
 
 /// Listens for as long as somebody has the world. What is missed meanwhile is found by whoever looks again.
@@ -151,6 +196,10 @@ where
 
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {
         self.ask(REMOVE, target).boxed()
+    }
+
+    fn logs(&self, scene: Scene<'_, K>, query: &LogQuery) -> Option<LogLines> {
+        writes(K::NAME).then(|| self.lines(scene.target, query))
     }
 
     fn changes(&self) -> BoxStream<'static, StreamId> {

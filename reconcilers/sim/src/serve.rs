@@ -13,12 +13,12 @@ use axum::{Json, Router};
 use domain::{ResourceId, Tenant};
 use futures::StreamExt as _;
 use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Performed, Target};
+use reconcilers::{CallError, LogQuery, Performed, Target};
 use tokio::net::TcpListener;
 
 use crate::object::Happening;
 use crate::provider::Sim;
-use crate::wire::{CHANGES, HAPPEN, LIST, MAKE, REMOVE, SEE};
+use crate::wire::{CHANGES, HAPPEN, LIST, LOGS, MAKE, REMOVE, SEE};
 use crate::world::NotThere;
 
 /// The world cannot be served.
@@ -70,6 +70,7 @@ pub async fn serve(
         .route(REMOVE, post(remove))
         .route(LIST, post(list))
         .route(HAPPEN, post(happen))
+        .route(LOGS, post(logs))
         .route(CHANGES, get(changes))
         .with_state(Arc::clone(&world));
     tokio::select! {
@@ -113,4 +114,13 @@ async fn changes(State(world): World) -> Body {
     // A line at once: whoever asked knows that from now on nothing is missed.
     let begun = futures::stream::iter(["\n".to_owned()]);
     Body::from_stream(begun.chain(lines).map(|line| Ok::<_, std::io::Error>(Bytes::from(line))))
+}
+
+async fn logs(State(world): World, Json((target, query)): Json<(Target, LogQuery)>) -> Body {
+    let lines = world.lines(&target, &query);
+    Body::from_stream(lines.map(|line| {
+        let mut text = serde_json::to_string(&line)?;
+        text.push('\n');
+        Ok::<_, serde_json::Error>(Bytes::from(text))
+    }))
 }

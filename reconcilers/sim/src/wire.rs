@@ -13,3 +13,5 @@ pub(crate) const LIST: &str = "/list";
 pub(crate) const HAPPEN: &str = "/happen";
 /// What changes: the name of a stream a line, without an end.
 pub(crate) const CHANGES: &str = "/changes";
+/// What does it write? A target and what is wanted of its log. The answer is a line of JSON each, as they come.
+pub(crate) const LOGS: &str = "/logs";

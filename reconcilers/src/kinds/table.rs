@@ -2,7 +2,7 @@
 
 use domain::commit::Hash;
 use domain::kinds::KindName;
-use domain::lifecycle::{ActionName, Command, Lifetime};
+use domain::lifecycle::{ActionName, Command, Lifetime, Notice};
 use domain::text::{Inputs, OutputMap};
 use domain::{Decider as _, Resource, Time};
 use proptest::prelude::*;
@@ -75,7 +75,15 @@ fn wanted<K: Reconcile>(doc: &serde_json::Value) -> Desired {
 
 fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
     let outputs = OutputMap::new();
-    Some(Seen { applied: digest, actual: digest, state, outputs, external: None, changed: None })
+    Some(Seen {
+        applied: digest,
+        actual: digest,
+        state,
+        outputs,
+        external: None,
+        changed: None,
+        notices: Vec::new(),
+    })
 }
 
 /// A word for a step.
@@ -158,6 +166,7 @@ where
     ];
     expect::<K, _>(rows);
     expect::<K, _>(drifted::<K>(&doc));
+    expect::<K, _>(warned::<K>(&doc));
     let need = Waiting::because("a need");
     assert_eq!(step::<K>(&given(vec![declared()]), None, Some(&need)), Step::Wait(need));
     settles::<K>(&doc);
@@ -198,6 +207,34 @@ where
         ("paused, changed by somebody", paused, thing(), "ObserveDrift"),
         ("changed, accepted", accepted(other), thing(), "settled"),
         ("accepted, changed again", accepted(ours), thing(), "ObserveDrift"),
+    ]
+}
+
+/// What its world warns of: noted once while it is not ready, and not at all when it is.
+fn warned<K>(doc: &serde_json::Value) -> [Row; 3]
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    let notice = Notice {
+        reason: "FailedScheduling".into(),
+        about: "Pod web-1".into(),
+        message: "0/3 nodes".into(),
+        at: NOW,
+    };
+    let notices = vec![notice];
+    let thing = |state| {
+        let seen = seen(wanted::<K>(doc).digest, state).unwrap();
+        Some(Seen { notices: notices.clone(), ..seen })
+    };
+    let pending = || SeenState::Pending("soon".into());
+    let made = || vec![declare::<K>(doc), start(ActionName::Create), succeed(ActionName::Create)];
+    let noted = Command::ObserveNotices { uid: UID, notices: notices.clone() };
+    let noted: Vec<_> = made().into_iter().chain([noted]).collect();
+    let live = made().into_iter().chain([ready()]).collect();
+    [
+        ("warned of while on its way", made(), thing(pending()), "ObserveNotices"),
+        ("warned of already", noted, thing(pending()), "wait"),
+        ("warned of though ready", live, thing(SeenState::Ready), "settled"),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 mod faulty;
 mod https;
+mod logs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,6 +48,7 @@ impl Default for Options {
 pub struct ControlPlane {
     place: Place,
     port: Port,
+    kubelet: Port,
     trust: Arc<ClientConfig>,
     // In the order in which they end: the API server before its etcd, or it lingers.
     players: Vec<Process>,
@@ -101,7 +103,7 @@ impl ControlPlane {
     pub fn start(options: &Options) -> Self {
         let place = Place::new();
         let etcd = Etcd::start(&place, options.durable);
-        let port = Port::reserve();
+        let (port, kubelet) = (Port::reserve(), Port::reserve());
         let apiserver = apiserver(&place, &etcd.url(), &port, &options.flags);
         let trust = until("kube-apiserver", || {
             assert!(apiserver.runs(), "{}", apiserver.log_end());
@@ -109,7 +111,8 @@ impl ControlPlane {
             let answer = https::ask(&trust, port.number(), TOKEN, "GET /readyz", "");
             matches!(answer, Ok((200, _))).then_some(trust)
         });
-        let mut plane = Self { place, port, trust, players: Vec::new(), apiserver, _etcd: etcd };
+        let mut plane =
+            Self { place, port, kubelet, trust, players: Vec::new(), apiserver, _etcd: etcd };
         std::fs::write(plane.place.join("kubeconfig"), plane.kubeconfig()).expect("a kubeconfig");
         if options.nodes > 0 {
             plane.players = plane.play();
@@ -222,10 +225,16 @@ impl ControlPlane {
         let stages = std::fs::read_dir(stages).expect("stages").flatten().map(|entry| entry.path());
         let stages =
             stages.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        let kubelet = self.kubelet.number();
         let mut kwok = vec![
             config,
             "--manage-all-nodes=true".to_owned(),
             "--node-lease-duration-seconds=40".to_owned(),
+            // Where the API server asks for the logs of pods.
+            "--node-ip=127.0.0.1".to_owned(),
+            format!("--node-port={kubelet}"),
+            format!("--server-address=127.0.0.1:{kubelet}"),
+            format!("--config={}", logs::config(&self.place).display()),
         ];
         kwok.extend(stages.map(|path| format!("--config={}", path.display())));
         vec![
@@ -358,6 +367,7 @@ fn apiserver(place: &Place, etcd: &str, port: &Port, flags: &[String]) -> Proces
         flag("token-auth-file", &tokens),
         "--authorization-mode=RBAC".to_owned(),
         "--allow-privileged=true".to_owned(),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
     ];
     arguments.extend_from_slice(flags);
     start(place, "kube-apiserver", &arguments)

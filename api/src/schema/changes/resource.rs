@@ -66,6 +66,19 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
     })
 }
 
+/// Decides that nobody waits for its removal any longer. The decision and its reason are in the log.
+pub(crate) async fn abandon(work: &mut Work<'_>, id: &str, reason: String) -> Result<Answer, Stop> {
+    let id = resource_id(id)?;
+    let stream = id.stream(&work.plane.tenant);
+    let command = Command::Abandon { reason, at: work.at };
+    let executed = work.execute::<Resource>(&stream, command).await?;
+    Ok(Answer {
+        resource: Some(id.to_string()),
+        unchanged: executed.events.is_empty(),
+        ..Answer::default()
+    })
+}
+
 /// What is gone is said to be gone: whoever deletes it may have meant another.
 fn not_there(id: &ResourceId, state: &Resource) -> Stop {
     let Resource::Gone(grave) = state else {

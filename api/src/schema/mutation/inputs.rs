@@ -175,6 +175,17 @@ pub(crate) struct ResourceProtectInput {
     pub(crate) on: bool,
 }
 
+/// A decision not to wait for the removal of a resource any longer.
+#[derive(Clone, InputObject)]
+pub(crate) struct ResourceAbandonInput {
+    /// A fresh UUID for every new request; the same again to repeat a request.
+    pub(crate) idempotency_key: String,
+    /// `kind/name`, such as workload/dev_shop_web.
+    pub(crate) id: String,
+    /// Why, for whoever reads the log later: up to 500 characters.
+    pub(crate) reason: String,
+}
+
 /// A fault in the simulated world.
 #[derive(Clone, InputObject)]
 pub(crate) struct SimulatorFaultInput {

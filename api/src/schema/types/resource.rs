@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use projections::{AsOf, Row, State};
 use serde_json::Value;
 
+use super::notice::Notice;
 use super::{Moment, Position, Timestamp};
 use crate::fault::Fault;
 use crate::schema::{plane, shown};
@@ -137,6 +138,11 @@ impl Resource {
     /// What it waits for.
     async fn blocker(&self) -> Result<Option<Blocker>, Fault> {
         Ok(self.body()?.and_then(|body| body.blocker.as_ref()).map(Blocker::of))
+    }
+
+    /// What its world has warned of since it was last ready or revised; each reason once.
+    async fn notices(&self) -> Result<Vec<Notice>, Fault> {
+        Ok(self.body()?.map(Notice::all).unwrap_or_default())
     }
 
     /// Counts the revisions of what is wanted, from 1.

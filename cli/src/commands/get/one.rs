@@ -27,7 +27,7 @@ pub(super) async fn show(what: What, name: &str, args: &Get, session: &Session) 
         What::Resources(_) => (
             "resource",
             "id",
-            "id uid phase ready since reason blocker { on reason since } generation class classVersion deployment \
+            "id uid phase ready since reason blocker { on reason since } notices { reason about message at } generation class classVersion deployment \
              lifetime external paused protected declaredAt revisedAt position drift { detail by since } \
              action { name generation since done failure } outputs { name value secret } \
              needs { resource output } neededBy { resource output } spec",

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use domain::KindName;
 use domain::commit::Hash;
+use domain::{KindName, Time};
 use reconcilers::Target;
 use reconcilers::converge::SeenState;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::kinds::Watched;
-use crate::health::{any, health, pod_trouble};
+use crate::health::{Trouble, any, health, pod_trouble};
 use crate::labels;
 use crate::objects::Key;
 
@@ -30,12 +30,12 @@ pub(crate) struct Entry {
     pub(crate) content: Option<Hash>,
     /// Who owns which of its fields.
     pub(crate) managed: Arc<[Value]>,
-    /// It is being deleted: the finalizers that hold it.
-    pub(crate) deleting: Option<Vec<String>>,
+    /// It is being deleted.
+    pub(crate) deleting: Option<Going>,
     /// How it is.
     pub(crate) state: SeenState,
     /// What keeps a pod from running.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
     /// A controller made it for another object.
     pub(crate) controlled: bool,
     /// Where it is the record of a set of objects: which kinds are among them, and the namespace made for them.
@@ -49,6 +49,15 @@ pub(crate) struct Record {
     pub(crate) kinds: BTreeSet<String>,
     /// The namespace that was named for them.
     pub(crate) namespace: Option<String>,
+}
+
+/// A deletion that is not over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Going {
+    /// When it was to be gone; none while only we know of it.
+    pub(crate) since: Option<Time>,
+    /// What holds it.
+    pub(crate) finalizers: Vec<String>,
 }
 
 impl Entry {
@@ -93,7 +102,8 @@ impl Entry {
             } else {
                 owners(list("/metadata/managedFields"))
             },
-            deleting: text("/metadata/deletionTimestamp").map(|_| finalizers()),
+            deleting: text("/metadata/deletionTimestamp")
+                .map(|since| Going { since: since.parse().ok(), finalizers: finalizers() }),
             state: if written { any::health(object) } else { health(object) },
             trouble: if is_pod { pod_trouble(object) } else { None },
             controlled,
@@ -169,6 +179,16 @@ impl Cache {
         if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.uid == uid) {
             entry.deleting.get_or_insert_default();
         }
+    }
+
+    /// Whether there is an object of this uid.
+    pub(crate) fn knows(&self, uid: &str) -> bool {
+        self.entries.values().any(|entry| entry.uid == uid)
+    }
+
+    /// Whose the object of this uid is.
+    pub(crate) fn owner(&self, uid: &str) -> Option<&Target> {
+        self.entries.values().find(|entry| entry.uid == uid).map(|entry| &entry.target)
     }
 
     /// Everything of an incarnation.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::StreamId;
-use reconcilers::Clock;
+use domain::{StreamId, Time};
 use reconcilers::changes::Changes;
+use reconcilers::{Clock, Target};
 use serde_json::Value;
 use tokio::sync::watch as channel;
 use tracing::warn;
@@ -15,6 +15,8 @@ use super::any::{Progress, identity};
 use super::cache::{Cache, Entry};
 use super::client::Requests;
 use super::kinds::{WATCHED, Watched};
+use super::warnings::Warnings;
+use super::words::Words;
 use crate::objects::Key;
 
 /// A watch that breaks is begun again at once; what counts is that this fails too.
@@ -43,6 +45,10 @@ pub(super) struct State {
     pub(super) found: BTreeMap<(String, String), Progress>,
     /// Who is told whether the cluster can be reached.
     pub(super) owners: BTreeSet<StreamId>,
+    /// What containers that crashed wrote last.
+    pub(super) words: Words,
+    /// What the cluster warns of.
+    pub(super) warnings: Warnings,
     /// Namespaces of ours.
     pub(super) namespaces: BTreeMap<String, Namespace>,
 }
@@ -63,6 +69,15 @@ impl Shared {
 
     pub(super) fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// Has whoever it belongs to look again.
+    pub(super) fn tell(&self, target: &Target) {
+        self.changes.tell(&target.stream());
     }
 
     pub(super) fn reached(&self) -> Reach {
@@ -208,6 +223,7 @@ impl Shared {
         let mut state = self.state();
         if key.kind == "Namespace" {
             state.namespaces.remove(&key.name);
+            state.warnings.forget(&key.name);
         }
         let same = |entry: &Entry| last.is_none_or(|last| last.uid == entry.uid);
         if !state.cache.get(key).is_some_and(same) {
@@ -224,6 +240,7 @@ impl Shared {
         let same = |found: &Namespace| key.kind == "Namespace" && found.uid == uid;
         if state.namespaces.get(&key.name).is_some_and(same) {
             state.namespaces.remove(&key.name);
+            state.warnings.forget(&key.name);
         }
         if state.cache.get(key).is_some_and(|entry| entry.uid == uid) {
             state.cache.remove(key);

@@ -35,6 +35,7 @@ pub(super) async fn see(
         outputs: [("namespace".to_owned(), OutputValue::plain(namespace))].into(),
         external: Some(record::key(target).to_string()),
         changed: None,
+        notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
     };
     if desired.is_none_or(|desired| desired.digest != applied) {
         return Ok(Some(seen));
@@ -113,8 +114,8 @@ fn state(found: &Found, items: &[Item]) -> SeenState {
 }
 
 fn with_trouble(reason: String, found: &Found) -> String {
-    match found.values().find_map(|entry| entry.trouble.as_deref()) {
-        Some(trouble) => format!("{reason}; {trouble}"),
+    match found.values().find_map(|entry| entry.trouble.as_ref()) {
+        Some(trouble) => format!("{reason}; {}", trouble.text),
         None => reason,
     }
 }

@@ -57,7 +57,8 @@ pub(super) async fn all(
 
 /// What is on its way out is waited for; what somebody else holds is said.
 fn held(key: &Key, entry: &Entry) -> Result<Performed, CallError> {
-    let finalizers = entry.deleting.iter().flatten().filter(|one| !OWN.contains(&one.as_str()));
+    let finalizers = entry.deleting.iter().flat_map(|going| &going.finalizers);
+    let finalizers = finalizers.filter(|one| !OWN.contains(&one.as_str()));
     let finalizers: Vec<&str> = finalizers.map(String::as_str).collect();
     if finalizers.is_empty() {
         return Ok(Performed::Underway);
@@ -79,8 +80,9 @@ async fn finish(
     let own = crate::labels::namespace(target);
     for namespace in namespaces(target, named.as_deref()).iter().filter(|one| **one != own) {
         // Once its removal has begun the cluster ends it by itself.
-        if delete_namespace(cluster, target, namespace).await? == Performed::Underway {
-            performed = Performed::Underway;
+        match delete_namespace(cluster, target, namespace).await? {
+            Performed::Finished => {}
+            unfinished @ (Performed::Underway | Performed::Held(_)) => performed = unfinished,
         }
     }
     // The record says what the other namespace is, so it stays until then.
@@ -91,8 +93,8 @@ async fn finish(
         return Ok(Performed::Underway);
     }
     Ok(match delete_namespace(cluster, target, &own).await? {
-        Performed::Underway => Performed::Underway,
         Performed::Finished => performed,
+        unfinished @ (Performed::Underway | Performed::Held(_)) => unfinished,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Looks at, applies and deletes the objects of one incarnation.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::commit::Hash;
 use domain::lifecycle::FailureClass;
@@ -8,17 +9,20 @@ use reconcilers::converge::{Changed, Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Scene, Target};
 use serde_json::Value;
 
-use super::Hosted;
-use crate::cluster::{Cluster, Clusters, Entry, is_of, namespace_key};
+use super::{Hosted, held, secrets};
+use crate::blot::Blot;
+use crate::cluster::{Cluster, Clusters, Entry, LastWords, is_of, namespace_key};
 use crate::objects::{self, Key, Object};
 use crate::ownership::{Lost, lost};
 
 /// Everything that was seen of an incarnation.
 type Found = BTreeMap<Key, Entry>;
 
-/// What a cluster's watches have seen of an incarnation. No request is made.
+/// What a cluster's watches have seen of an incarnation. No request is made, but for what a container that crashed wrote
+/// last: once, and beside.
 pub(super) fn see<K: Hosted>(
-    cluster: &Cluster,
+    clusters: &Arc<Clusters>,
+    cluster: &Arc<Cluster>,
     scene: Scene<'_, K>,
 ) -> Result<Option<Seen>, CallError> {
     let found: Found = cluster.of(scene.target.uid)?.into_iter().collect();
@@ -31,10 +35,11 @@ pub(super) fn see<K: Hosted>(
     let mut seen = Seen {
         applied,
         actual: applied,
-        state: state(main, &found),
+        state: state(main, trouble(clusters, cluster, scene, &found)),
         outputs: K::published(scene),
         external: Some(format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)),
         changed: None,
+        notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
     };
     let Some(desired) = desired.filter(|desired| desired.digest == applied) else {
         return Ok(Some(seen));
@@ -52,11 +57,10 @@ pub(super) fn see<K: Hosted>(
 }
 
 /// How the whole is: as the main object says, and why its pods do not run where they do not.
-fn state(main: &Entry, found: &Found) -> SeenState {
+fn state(main: &Entry, trouble: Option<String>) -> SeenState {
     if main.deleting.is_some() {
         return SeenState::Deleting;
     }
-    let trouble = found.values().find_map(|entry| entry.trouble.as_deref());
     match (&main.state, trouble) {
         (SeenState::Pending(reason), Some(trouble)) => {
             SeenState::Pending(format!("{reason}; {trouble}"))
@@ -65,6 +69,36 @@ fn state(main: &Entry, found: &Found) -> SeenState {
             SeenState::Failed(format!("{reason}; {trouble}"))
         }
         (state, _) => state.clone(),
+    }
+}
+
+/// What keeps a pod from running, and what its container wrote last where it crashed.
+fn trouble<K: Hosted>(
+    clusters: &Arc<Clusters>,
+    cluster: &Arc<Cluster>,
+    scene: Scene<'_, K>,
+    found: &Found,
+) -> Option<String> {
+    let is_there = |entry: &&Entry| entry.deleting.is_none();
+    let mut pods = found.iter().filter(|(_, entry)| is_there(entry));
+    let (key, entry, trouble) =
+        pods.find_map(|(key, entry)| Some((key, entry, entry.trouble.as_ref()?)))?;
+    let text = trouble.text.clone();
+    let Some(crash) = &trouble.crash else { return Some(text) };
+    match cluster.last_words(&entry.uid, crash) {
+        LastWords::Known(words) => Some(format!("{text}; it wrote last: {words}")),
+        LastWords::None => Some(text),
+        LastWords::Unread => {
+            let (clusters, cluster) = (Arc::clone(clusters), Arc::clone(cluster));
+            let secrets = secrets(scene.inputs, K::cluster(scene.spec));
+            let (key, pod, crash) = (key.clone(), entry.uid.clone(), crash.clone());
+            let target = scene.target.clone();
+            tokio::spawn(async move {
+                let blot = Blot::of(&clusters, &secrets).await;
+                cluster.hear(&key, &pod, &crash, &blot, &target).await;
+            });
+            Some(text)
+        }
     }
 }
 
@@ -185,8 +219,9 @@ pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Perform
             cluster.delete(key, &entry.uid).await?;
         }
     }
-    if !cluster.of(target.uid)?.is_empty() {
-        return Ok(Performed::Underway);
+    let left = cluster.of(target.uid)?;
+    if !left.is_empty() {
+        return Ok(held::objects(&left, cluster.now()));
     }
     let (_, namespace) = objects::address(target);
     delete_namespace(cluster, target, &namespace).await
@@ -209,5 +244,5 @@ pub(crate) async fn delete_namespace(
         let uid = there.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
         cluster.delete(&key, uid).await?;
     }
-    Ok(Performed::Underway)
+    Ok(held::namespace(&there, cluster.now()))
 }

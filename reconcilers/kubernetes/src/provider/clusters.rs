@@ -48,6 +48,7 @@ impl Provider<Kind> for Kubernetes {
                 outputs,
                 external: None,
                 changed: None,
+                notices: Vec::new(),
             }))
         }
         .boxed()
