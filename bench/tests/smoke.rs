@@ -47,6 +47,7 @@ subjects! {
     reconciles_run: "reconciles" => ["no-op reconciles"];
     fleet_runs: "fleet" => ["empty to ready", "GraphQL by id in process"];
     stack_runs: "stack" => ["idle reconciler", "idle PostgreSQL", "idle cluster"];
+    delivered_runs: "delivered" => ["every object applied", "an image change on the cluster", "a settled fleet, writes"];
     threeport_runs: "threeport" => ["creates of 0.9 kB", "gets by id", "lists of 50"];
     peers_run: "peers" => ["etcd's default puts", "kube-apiserver"];
 }

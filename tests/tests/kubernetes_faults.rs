@@ -164,6 +164,7 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
         let (faulty, over) = (Arc::clone(&faulty), Arc::clone(&over));
         tokio::spawn(async move {
             let mut rounds = 0;
+            let mut turns = tokio::time::interval(A_WHILE);
             while !over.load(Ordering::SeqCst) {
                 let fault = TO_WATCHES[rounds % TO_WATCHES.len()];
                 let is_followed =
@@ -175,10 +176,10 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
                     (is_followed(call) && turn).then_some(fault)
                 });
                 faulty.cut();
-                tokio::time::sleep(A_WHILE).await;
+                turns.tick().await;
                 // A calm moment: who is disturbed without end gets nowhere.
                 faulty.rule(|_| None);
-                tokio::time::sleep(A_WHILE).await;
+                turns.tick().await;
                 rounds += 1;
             }
             rounds
@@ -233,7 +234,6 @@ async fn who_writes_the_same_field_again_and_again_is_named_and_not_fought() {
         set_right += u32::from(replicas() == 1);
     }
     assert!(is_named().await && set_right >= CONTEST_MAX, "set right {set_right} times");
-    tokio::time::sleep(A_WHILE).await;
     assert_eq!(replicas(), 7, "nothing more is written");
     // What is decided anew is applied.
     operate(&plane, directory.path(), "calm", "change").await;

@@ -1,7 +1,7 @@
 //! One seed's life: chaos, then calm, then the question whether everything is as wanted.
 
 use domain::deployment::Deployment;
-use domain::lifecycle::{Command, Lifetime};
+use domain::lifecycle::{Command, Contest, Lifetime};
 use domain::{Name, Resource, ResourceId, Spec};
 use futures::FutureExt as _;
 use journal::Journal as _;
@@ -240,7 +240,7 @@ impl Plane {
             if !self.checks.failures.is_empty() {
                 return false;
             }
-            if progress {
+            if progress || self.end_fights() {
                 continue;
             }
             let due = self.sim.with_world(sim::World::next_due);
@@ -259,6 +259,22 @@ impl Plane {
             .failures
             .push(format!("it does not settle in {ROUNDS_MAX} rounds: {restless:#?}"));
         false
+    }
+
+    /// Whoever meddled has stopped: somebody says so where a fight was left at that. Says whether there was one.
+    fn end_fights(&mut self) -> bool {
+        let ids = self.streams().into_iter().filter_map(|stream| stream.resource());
+        let fought = ids.filter(|id| match &*self.resource(id) {
+            Resource::Live(body) => body.contest.as_ref().is_some_and(Contest::is_fight),
+            Resource::Deleting(..) | Resource::Gone(_) | Resource::Absent => false,
+        });
+        let fought: Vec<ResourceId> = fought.collect();
+        for id in &fought {
+            let at = self.clock.now();
+            self.tell(id, Command::Pause { at });
+            self.tell(id, Command::Resume { at });
+        }
+        !fought.is_empty()
     }
 
     /// What has settled makes no further writes (invariant 14).

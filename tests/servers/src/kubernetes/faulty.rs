@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 use tokio_rustls::TlsAcceptor;
 
 use super::{ControlPlane, NAME, TOKEN, kubeconfig};
@@ -279,7 +280,7 @@ impl Shared {
         let over = async move {
             tokio::select! {
                 _ = cuts.changed() => {}
-                () = async { tokio::time::sleep(after.unwrap_or_default()).await }, if after.is_some() => {}
+                () = async { sleep_until(Instant::now() + after.unwrap_or_default()).await }, if after.is_some() => {}
             }
         };
         let frames = TryStreamExt::map_err(BodyStream::new(body), lost).take_until(Box::pin(over));
@@ -318,7 +319,7 @@ async fn slow(answer: Response<Incoming>) -> std::io::Result<Response<Body>> {
     let size = bytes.len().div_ceil(PIECES).max(1);
     let pieces: Vec<Bytes> = bytes.chunks(size).map(|piece| bytes.slice_ref(piece)).collect();
     let frames = stream::iter(pieces).then(|piece| async move {
-        tokio::time::sleep(SLOW).await;
+        sleep_until(Instant::now() + SLOW).await;
         Ok(Frame::data(piece))
     });
     Ok(Response::from_parts(parts, StreamBody::new(frames).boxed_unsync()))
