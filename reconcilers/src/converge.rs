@@ -12,7 +12,8 @@
 use domain::Resource;
 use domain::commit::Hash;
 use domain::lifecycle::{
-    ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass, Notice,
+    Action, ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass,
+    Notice,
 };
 use domain::text::{Inputs, OutputMap, Unresolved};
 use serde::{Deserialize, Serialize};
@@ -248,7 +249,9 @@ fn note_drift(body: &Body, seen: &Seen, at: domain::Time) -> Option<Step<Call>> 
 
 /// It is what we asked for: is it well?
 fn judge(body: &Body, seen: &Seen, at: domain::Time) -> Step<Call> {
-    if let Some(action) = body.action.as_ref().filter(|action| !action.done) {
+    let fails = matches!(seen.state, SeenState::Failed(_));
+    let unsaid = |action: &&Action| !action.done || (action.failure.is_some() && !fails);
+    if let Some(action) = body.action.as_ref().filter(unsaid) {
         return Step::Record(Command::RecordSuccess {
             uid: body.uid,
             action: action.name,

@@ -126,7 +126,11 @@ fn observe(state: &Resource, observation: Command) -> Vec<Event> {
             when(!started || again, Event::ActionStarted { uid, action, generation, at })
         }
         Command::RecordSuccess { uid, action, generation, external, at } if uid == body.uid => {
-            let open = body.action.as_ref().is_some_and(|a| is(a, action, generation) && !a.done);
+            // A failure that is told late, of another try, does not hold against what is there.
+            let open = body
+                .action
+                .as_ref()
+                .is_some_and(|a| is(a, action, generation) && (!a.done || a.failure.is_some()));
             when(open, Event::ActionSucceeded { uid, action, generation, external, at })
         }
         Command::RecordFailure { uid, action, generation, failure, at } if uid == body.uid => {

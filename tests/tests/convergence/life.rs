@@ -240,7 +240,8 @@ impl Plane {
             if !self.checks.failures.is_empty() {
                 return false;
             }
-            if progress || self.end_fights() {
+            progress |= self.end_fights();
+            if progress {
                 continue;
             }
             let due = self.sim.with_world(sim::World::next_due);
