@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::json;
 use servers::kubernetes::{ControlPlane, Options};
 
+use crate::fleet::to_f64;
 use crate::report::{Report, thousands};
 use crate::server::Server;
 use seen::Seen;
@@ -29,9 +30,6 @@ const CHANGES: u64 = 100;
 const BETWEEN: Duration = Duration::from_millis(100);
 /// How long the settled fleet is watched: longer than its reconcilers' resync.
 const SETTLED: Duration = Duration::from_secs(120);
-
-const DELIVER: &str = "mutation($a: ApplicationApplyInput!, $d: DeploymentDeployInput!) { \
-     applicationApply(input: $a) { userErrors { message } } deploymentDeploy(input: $d) { userErrors { message } } }";
 
 /// Measures both sides.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
@@ -85,11 +83,7 @@ impl Ours {
         let definition = json!({
             "name": "dev", "tier": "dev", "location": "local", "domain": "dev.test", "clusters": clusters,
         });
-        let query = "mutation($i: EnvironmentDefineInput!) { environmentDefine(input: $i) { userErrors { message } } }";
-        let input = json!({ "i": { "idempotencyKey": "clusters", "definition": definition } });
-        let answer = server.ask(query, input).await?;
-        let refused = answer.pointer("/environmentDefine/userErrors/0/message");
-        anyhow::ensure!(refused.is_none(), "environment dev: {refused:?}");
+        server.define_environment(&definition).await?;
         let client = seen::client(plane).await?;
         let seen = Seen::follow(client.clone());
         Ok(Self { server, client, seen, _secrets: secrets })
@@ -143,16 +137,7 @@ impl Ours {
     }
 
     async fn deliver(&self, name: &str, image: u64) -> anyhow::Result<()> {
-        let text = format!("name: {name}\nimage: registry.example/{name}:{image}\nport: 8080\n");
-        let variables = json!({
-            "a": { "idempotencyKey": format!("a-{name}-{image}"), "files": [{ "path": "app.yaml", "text": text }] },
-            "d": { "idempotencyKey": format!("d-{name}-{image}"), "application": name, "environment": "dev" },
-        });
-        let answer = self.server.ask(DELIVER, variables).await?;
-        let refused = ["applicationApply", "deploymentDeploy"].iter().find_map(|field| {
-            answer.pointer(&format!("/{field}/userErrors/0/message")).map(Value::to_string)
-        });
-        refused.map_or(Ok(()), |message| Err(anyhow::anyhow!("{name}: {message}")))
+        self.server.deliver(name, &format!("registry.example/{name}:{image}")).await
     }
 
     /// Image changes among the settled applications, then applications that are added, one at a time.
@@ -216,9 +201,4 @@ impl Ours {
         report.note("the same, CPU of Cairn", format!("{percent:.2} % of a core"));
         Ok(())
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-const fn to_f64(number: u64) -> f64 {
-    number as f64
 }

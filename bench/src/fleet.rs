@@ -23,9 +23,6 @@ const SPEED: u32 = 1_000;
 /// How long an idle server is watched.
 const IDLE: Duration = Duration::from_secs(10);
 
-const DELIVER: &str = "mutation($a: ApplicationApplyInput!, $d: DeploymentDeployInput!) { \
-     applicationApply(input: $a) { userErrors { message } } deploymentDeploy(input: $d) { userErrors { message } } }";
-
 /// Measures a server from its start to a full one.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
     let server = Arc::new(Server::start(SPEED).await?);
@@ -75,12 +72,7 @@ async fn offer_clusters(server: &Server) -> anyhow::Result<()> {
         })
         .collect();
     let definition = json!({ "name": "dev", "tier": "dev", "location": "eu-west", "domain": "dev.cairn.test", "clusters": clusters });
-    let query = "mutation($i: EnvironmentDefineInput!) { environmentDefine(input: $i) { userErrors { message } } }";
-    let input = json!({ "i": { "idempotencyKey": "fleet", "definition": definition } });
-    let answer = server.ask(query, input).await?;
-    let refused = answer.pointer("/environmentDefine/userErrors/0/message");
-    anyhow::ensure!(refused.is_none(), "environment dev: {refused:?}");
-    Ok(())
+    server.define_environment(&definition).await
 }
 
 async fn deliver(server: &Arc<Server>, applications: u64) -> anyhow::Result<()> {
@@ -88,17 +80,7 @@ async fn deliver(server: &Arc<Server>, applications: u64) -> anyhow::Result<()> 
         .map(|number| {
             let server = Arc::clone(server);
             tokio::spawn(async move {
-                let name = format!("app-{number}");
-                let text = format!("name: {name}\nimage: registry.example/web:1\nport: 8080\n");
-                let variables = json!({
-                    "a": { "idempotencyKey": format!("a-{number}"), "files": [{ "path": "app.yaml", "text": text }] },
-                    "d": { "idempotencyKey": format!("d-{number}"), "application": name, "environment": "dev" },
-                });
-                let answer = server.ask(DELIVER, variables).await?;
-                let refused = ["applicationApply", "deploymentDeploy"].iter().find_map(|field| {
-                    answer.pointer(&format!("/{field}/userErrors/0/message")).map(Value::to_string)
-                });
-                refused.map_or(Ok(()), |message| Err(anyhow::anyhow!("{name}: {message}")))
+                server.deliver(&format!("app-{number}"), "registry.example/web:1").await
             })
         })
         .buffer_unordered(WINDOW)

@@ -3,17 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::ask::Question;
-use crate::server::Server;
+use crate::server::{DEFINE_ENVIRONMENT, Server};
 
 /// Clients at the same time.
 const CONNECTIONS: u64 = 64;
 
-const DEFINE: &str = "mutation($i: EnvironmentDefineInput!) { environmentDefine(input: $i) { userErrors { message } } }";
-
 /// Defines so many environments in a server on some log; gives how many a second.
 pub(crate) async fn rate(journal: &str, count: u64) -> anyhow::Result<f64> {
     let server = Server::start_with(1, &["--journal", journal]).await?;
-    let define = Question { query: DEFINE, variables: input, proof: "\"userErrors\":[]" };
+    let define =
+        Question { query: DEFINE_ENVIRONMENT, variables: input, proof: "\"userErrors\":[]" };
     server.access().rate(CONNECTIONS, count, define).await
 }
 

@@ -13,6 +13,12 @@ use crate::ask::Access;
 /// Clock ticks a second in `/proc/<pid>/stat` (Linux: USER_HZ).
 const TICKS: f64 = 100.0;
 
+/// An application is recorded and delivered.
+const DELIVER: &str = "mutation($a: ApplicationApplyInput!, $d: DeploymentDeployInput!) { \
+     applicationApply(input: $a) { userErrors { message } } deploymentDeploy(input: $d) { userErrors { message } } }";
+/// An environment is defined.
+pub(crate) const DEFINE_ENVIRONMENT: &str = "mutation($i: EnvironmentDefineInput!) { environmentDefine(input: $i) { userErrors { message } } }";
+
 /// A running server; it ends with this value.
 pub(crate) struct Server {
     child: Child,
@@ -77,6 +83,27 @@ impl Server {
         Ok(answer.get_mut("data").map(Value::take).unwrap_or_default())
     }
 
+    /// Says what an environment is.
+    pub(crate) async fn define_environment(&self, definition: &Value) -> anyhow::Result<()> {
+        let name = definition.get("name").and_then(Value::as_str).unwrap_or_default();
+        let variables = json!({ "i": { "idempotencyKey": name, "definition": definition } });
+        let answer = self.ask(DEFINE_ENVIRONMENT, variables).await?;
+        accepted(&format!("environment {name}"), &answer, &["environmentDefine"])
+    }
+
+    /// Delivers an application of one workload to `dev`.
+    pub(crate) async fn deliver(&self, name: &str, image: &str) -> anyhow::Result<()> {
+        let text = format!("name: {name}\nimage: {image}\nport: 8080\n");
+        let files = json!([{ "path": "app.yaml", "text": text }]);
+        let key = format!("{name} {image}");
+        let variables = json!({
+            "a": { "idempotencyKey": format!("a {key}"), "files": files },
+            "d": { "idempotencyKey": format!("d {key}"), "application": name, "environment": "dev" },
+        });
+        let answer = self.ask(DELIVER, variables).await?;
+        accepted(name, &answer, &["applicationApply", "deploymentDeploy"])
+    }
+
     /// Where to ask, and as whom.
     pub(crate) fn access(&self) -> Access {
         let address = self.url.trim_start_matches("http://").to_owned();
@@ -105,6 +132,14 @@ impl Server {
         tokio::time::sleep(over).await;
         (self.cpu_seconds() - before) / over.as_secs_f64() * 100.0
     }
+}
+
+/// Whether none of these mutations was refused.
+fn accepted(what: &str, answer: &Value, mutations: &[&str]) -> anyhow::Result<()> {
+    let refused = mutations.iter().find_map(|mutation| {
+        answer.pointer(&format!("/{mutation}/userErrors/0/message")).map(Value::to_string)
+    });
+    refused.map_or(Ok(()), |message| Err(anyhow::anyhow!("{what}: {message}")))
 }
 
 /// A program that was built beside this one.

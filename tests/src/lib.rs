@@ -41,6 +41,8 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How much faster than life the world is.
 const SPEED: u32 = 20_000;
+/// Whose everything is.
+const TENANT: &str = "acme";
 /// How long something may be unneeded before it goes.
 const GRACE_MICROS: i64 = 50_000;
 
@@ -89,7 +91,7 @@ impl Plane {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory).unwrap());
         let executor = Executor::new(Arc::clone(&journal));
         let views = Views::open_sqlite(&directory.join("views")).await.unwrap();
-        let tenant: Tenant = "acme".parse().unwrap();
+        let tenant: Tenant = TENANT.parse().unwrap();
         let planner = Planner::new(executor.clone(), tenant.clone());
         let options = sim::Options {
             nature: Nature { seed: 1, speed: SPEED, remembers: true },
@@ -260,6 +262,17 @@ impl Plane {
             .clone()
     }
 
+    /// What a resource waits for, in words; nothing where it waits for nothing.
+    pub async fn blocker(&self, id: &str) -> String {
+        match self.resource(id).await {
+            Resource::Live(body) | Resource::Deleting(body, _) => {
+                let unready = body.readiness.reason.filter(|_| !body.readiness.ready);
+                body.blocker.map(|blocker| blocker.reason).or(unready).unwrap_or_default()
+            }
+            Resource::Gone(_) | Resource::Absent => String::new(),
+        }
+    }
+
     /// What the last event of a type says about a resource, as JSON; ends the test where there is none.
     pub async fn noted(&self, id: &str, event: &str) -> String {
         let id: ResourceId = id.parse().unwrap();
@@ -319,6 +332,14 @@ impl Drop for Plane {
         self.stop.send_replace(true);
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// The namespace of an application's deployment in `dev`, on a real cluster.
+#[must_use]
+pub fn namespace(application: &str) -> String {
+    let id = format!("workload/dev_{application}_any").parse().unwrap();
+    let tenant = TENANT.parse().unwrap();
+    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: Uuid::nil() })
 }
 
 /// Reads an application's files with what they name.

@@ -7,8 +7,8 @@ use domain::plan::Purpose;
 use domain::{OutputValue, Resource};
 use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, Options};
-use tests::Plane;
 use tests::samples::{applications, unprotected_shop};
+use tests::{Plane, namespace};
 
 fn control_plane(nodes: u32) -> ControlPlane {
     ControlPlane::start(&Options { nodes, ..Options::default() })
@@ -18,13 +18,6 @@ fn list(cluster: &ControlPlane, path: &str) -> Vec<Value> {
     let (status, answer) = cluster.ask(&format!("GET {path}"), &Value::Null);
     assert_eq!(status, 200, "{path}: {answer}");
     answer["items"].as_array().unwrap().clone()
-}
-
-/// The namespace of a deployment of the tests' tenant.
-fn namespace(application: &str) -> String {
-    let id = format!("workload/dev_{application}_any").parse().unwrap();
-    let tenant = "acme".parse().unwrap();
-    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: uuid::Uuid::nil() })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,17 +82,6 @@ async fn what_somebody_changes_or_deletes_is_set_right_and_has_their_name_on_it(
     plane.stop().await;
 }
 
-/// What a resource waits for, in words.
-async fn blocker(plane: &Plane, id: &str) -> String {
-    match plane.resource(id).await {
-        Resource::Live(body) | Resource::Deleting(body, _) => {
-            let unready = body.readiness.reason.filter(|_| !body.readiness.ready);
-            body.blocker.map(|blocker| blocker.reason).or(unready).unwrap_or_default()
-        }
-        Resource::Gone(_) | Resource::Absent => String::new(),
-    }
-}
-
 async fn minimal(plane: &Plane, folder: &Path) {
     let file = folder.join("hello.yaml");
     std::fs::write(&file, "name: hello\nimage: registry.example/hello:1\nport: 8080\n").unwrap();
@@ -117,7 +99,7 @@ async fn a_cluster_that_cannot_be_reached_is_waited_for_and_found_again() {
     cluster.apiserver().kill9();
     plane
         .until("the cluster to be missed", async || {
-            blocker(&plane, "cluster/real").await.contains("cannot be reached since 20")
+            plane.blocker("cluster/real").await.contains("cannot be reached since 20")
         })
         .await;
     // What cannot be seen is not said to be gone.
@@ -126,7 +108,7 @@ async fn a_cluster_that_cannot_be_reached_is_waited_for_and_found_again() {
         .until("the deletion to wait", async || {
             let id = "workload/dev_hello_hello";
             matches!(plane.resource(id).await, Resource::Deleting(..))
-                && blocker(&plane, id).await.contains("cluster/real is not ready")
+                && plane.blocker(id).await.contains("cluster/real is not ready")
         })
         .await;
 
@@ -150,9 +132,7 @@ async fn credentials_that_are_refused_are_told_of_and_new_ones_are_used_without_
     minimal(&plane, directory.path()).await;
     plane.begin("hello", Purpose::Deploy).await;
     plane
-        .until("the refusal", async || {
-            blocker(&plane, "cluster/real").await.contains("Unauthorized")
-        })
+        .until("the refusal", async || plane.blocker("cluster/real").await.contains("Unauthorized"))
         .await;
     std::fs::write(directory.path().join("secrets/real"), cluster.kubeconfig()).unwrap();
     plane.ready("hello").await;
@@ -175,7 +155,7 @@ async fn a_pod_that_fits_nowhere_says_so_in_the_blocker_and_a_fix_works_at_once(
     plane.begin("big", Purpose::Deploy).await;
     plane
         .until("the reason", async || {
-            blocker(&plane, "workload/dev_big_big").await.contains("Insufficient cpu")
+            plane.blocker("workload/dev_big_big").await.contains("Insufficient cpu")
         })
         .await;
     std::fs::write(&file, text("1")).unwrap();

@@ -13,7 +13,7 @@ use domain::plan::Purpose;
 use futures::future::join_all;
 use serde_json::Value;
 use servers::kubernetes::{Call, ControlPlane, Fault, Faulty, Options};
-use tests::Plane;
+use tests::{Plane, namespace};
 
 /// What may happen to a request that is no watch.
 const TO_REQUESTS: [Fault; 9] = [
@@ -85,13 +85,6 @@ fn objects(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
         }
     }
     found
-}
-
-/// What an application's objects are called, and where they are, is the same for all of them but for its name.
-fn namespace(application: &str) -> String {
-    let id = format!("workload/dev_{application}_any").parse().unwrap();
-    let tenant = "acme".parse().unwrap();
-    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: uuid::Uuid::nil() })
 }
 
 fn is_in(call: &Call, namespace: &str) -> bool {

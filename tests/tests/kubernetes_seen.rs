@@ -14,7 +14,7 @@ use reconcilers::secrets::{Secrets as _, Stores};
 use reconcilers::{LogLine, LogQuery};
 use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, Options};
-use tests::Plane;
+use tests::{Plane, namespace};
 
 /// How long a line may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -126,24 +126,6 @@ async fn what_cannot_be_read_says_why() {
     plane.stop().await;
 }
 
-/// The namespace of a deployment of the tests' tenant.
-fn namespace(application: &str) -> String {
-    let id = format!("workload/dev_{application}_any").parse().unwrap();
-    let tenant = "acme".parse().unwrap();
-    kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: uuid::Uuid::nil() })
-}
-
-/// What a resource waits for, in words.
-async fn blocker(plane: &Plane, id: &str) -> String {
-    match plane.resource(id).await {
-        Resource::Live(body) | Resource::Deleting(body, _) => {
-            let unready = body.readiness.reason.filter(|_| !body.readiness.ready);
-            body.blocker.map(|blocker| blocker.reason).or(unready).unwrap_or_default()
-        }
-        Resource::Gone(_) | Resource::Absent => String::new(),
-    }
-}
-
 const HELLO: &str = "workload/dev_hello_hello";
 
 /// The value of the password that a deployment's database has published.
@@ -189,12 +171,13 @@ async fn a_container_that_crashes_has_its_last_words_in_the_blocker_and_no_secre
     crash(1, "back-off 10s");
     plane
         .until("its last words", async || {
-            blocker(&plane, HELLO)
+            plane
+                .blocker(HELLO)
                 .await
                 .contains("starting · panic: the password [secret] was refused")
         })
         .await;
-    let words = blocker(&plane, HELLO).await;
+    let words = plane.blocker(HELLO).await;
     assert!(
         words.contains("CrashLoopBackOff after Error (exit code 2); it wrote last: "),
         "{words}"
@@ -229,11 +212,11 @@ async fn what_the_cluster_warns_of_is_noted_once() {
     assert!(first[0].message.contains("Insufficient cpu"), "{first:?}");
     // Another pod in its place is warned of in the same words: that is not noted again.
     let in_it = format!("--namespace={}", namespace("hello"));
-    let before = blocker(&plane, HELLO).await;
+    let before = plane.blocker(HELLO).await;
     let _ = cluster.kubectl(&["delete", "pods", "--all", &in_it]);
     plane
         .until("the next pod", async || {
-            let now = blocker(&plane, HELLO).await;
+            let now = plane.blocker(HELLO).await;
             now != before && now.contains("Insufficient cpu")
         })
         .await;
@@ -262,7 +245,7 @@ async fn a_finalizer_that_holds_a_deletion_is_named_and_so_is_who_put_it_there()
     let _ = cluster.kubectl(&["create", "configmap", "theirs", &in_it]);
     finalizers("configmap/theirs", "[\"example.com/keep\"]");
     plane.begin("hello", Purpose::Delete).await;
-    let held = async |words: &str| blocker(&plane, HELLO).await.contains(words);
+    let held = async |words: &str| plane.blocker(HELLO).await.contains(words);
     let named =
         "hello is held by the finalizer example.com/hold, which kubectl-patch put there, since 20";
     plane.until("the finalizer's name", async || held(named).await).await;
@@ -295,7 +278,7 @@ async fn what_was_abandoned_in_a_lost_cluster_is_removed_when_that_is_found_agai
     plane
         .until("the deletion to wait", async || {
             matches!(plane.resource(HELLO).await, Resource::Deleting(..))
-                && blocker(&plane, HELLO).await.contains("cluster/real is not ready")
+                && plane.blocker(HELLO).await.contains("cluster/real is not ready")
         })
         .await;
     let stream =

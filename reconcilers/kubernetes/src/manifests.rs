@@ -38,6 +38,10 @@ use crate::objects::Key;
 use crate::ownership::owned;
 use crate::provider::{Kubernetes, credentials};
 
+/// Objects of one turn that are applied or removed at once: half of what a cluster is asked for at once, for others need
+/// it too.
+const AT_ONCE: usize = 8;
+
 /// The most objects whose ownership is remembered; beyond it all are looked at again.
 const VERDICTS_MAX: usize = 50_000;
 

@@ -12,15 +12,13 @@ use reconcilers::converge::SeenState;
 use reconcilers::{CallError, Performed, Scene, Target};
 use serde_json::Value;
 
-use super::{Found, Item, found, is_ours, order, prepare, record, refused, remove};
+use super::{AT_ONCE, Found, Item, found, is_ours, order, prepare, record, refused, remove};
 use crate::cluster::{Cluster, Entry};
 use crate::labels;
 use crate::objects::{self, Key};
 use crate::ownership::lost;
 use crate::provider::{Kubernetes, make_namespace};
 
-/// Objects of one turn that are applied at once: half of what a cluster is asked for at once, for others need it too.
-const AT_ONCE: usize = 8;
 /// How long a definition may take to be served before the call is given up, to be made again.
 const SERVED: Duration = Duration::from_secs(20);
 /// What is never replaced by itself: what is in it would be lost.

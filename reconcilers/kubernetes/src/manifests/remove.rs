@@ -5,13 +5,11 @@ use futures::TryStreamExt as _;
 use reconcilers::{CallError, Performed, Target};
 use serde_json::Value;
 
-use super::{Found, found, is_ours, namespaces, order, record, refused};
+use super::{AT_ONCE, Found, found, is_ours, namespaces, order, record, refused};
 use crate::cluster::{Cluster, Entry};
 use crate::objects::Key;
 use crate::provider::{Kubernetes, delete_namespace};
 
-/// Objects of one turn that are removed at once.
-const AT_ONCE: usize = 8;
 /// Finalizers of Kubernetes' own, which its controllers take off within moments.
 const OWN: [&str; 4] = [
     "foregroundDeletion",
