@@ -2,8 +2,9 @@
 //!
 //! # Flow
 //! `Receive` records the question under the key · the work runs, with every id and time derived from that record ·
-//! `Answer` records the answer. A crash in between is finished by the repetition: its commands have the same ids, so
-//! what was done is found and not done again.
+//! `Answer` records the answer, unless it says no more than the one commit of the work does. A crash in between is
+//! finished by the repetition: its commands have the same ids, so what was done is found and not done again, and told
+//! as of then.
 
 use async_graphql::InputType;
 use domain::commit::{Context, Hash};
@@ -47,6 +48,10 @@ pub(crate) struct Answer {
     pub(crate) user_errors: Vec<UserError>,
     /// Views at this position show the change.
     pub(crate) position: u64,
+    /// The question and the one commit that followed from it give this answer again, whenever they are asked: it is
+    /// not recorded a second time.
+    #[serde(skip)]
+    pub(crate) is_in_log: bool,
     /// The commit that recorded the question.
     #[serde(skip)]
     pub(crate) command_id: Uuid,
@@ -62,6 +67,8 @@ pub(crate) struct Work<'a> {
     command_id: Uuid,
     digest: Hash,
     position: Position,
+    /// It was asked before, and not answered then as far as the log tells.
+    is_repeated: bool,
 }
 
 /// How the work on a change ends early.
@@ -139,7 +146,7 @@ impl Work<'_> {
         match executor.execute_keyed::<D>(stream, command, context, self.digest).await {
             Ok(executed) => {
                 self.reached(executed.position);
-                Ok(executed)
+                self.as_of_then(stream, executed).await
             }
             Err(error) => {
                 let refused = judge(error, "").map_err(Stop::Fault)?;
@@ -152,6 +159,31 @@ impl Work<'_> {
                 })
             }
         }
+    }
+
+    /// What was carried out before is told with the state that it led to, whatever came after it.
+    async fn as_of_then<D: Decider>(
+        &self,
+        stream: &StreamId,
+        mut executed: journal::Executed<D>,
+    ) -> Result<journal::Executed<D>, Stop> {
+        if executed.repeated {
+            let executor = &self.plane.probed.executor;
+            let then = executor.load_state_at_version::<D>(stream, executed.version).await?;
+            executed.state = then.map_or(executed.state, |then| then.state);
+        }
+        Ok(executed)
+    }
+
+    /// Whether the command about this stream was carried out when this was asked before: what was judged then is not
+    /// judged again.
+    pub(crate) async fn is_done(&self, stream: &StreamId) -> Result<bool, Stop> {
+        if !self.is_repeated {
+            return Ok(false);
+        }
+        let journal = self.plane.probed.executor.journal();
+        let found = journal.find(stream, self.id(&stream.to_string())).await;
+        Ok(found.map_err(Fault::from)?.is_some())
     }
 
     /// Views must come this far to show the change.
@@ -211,7 +243,17 @@ impl<'a> Work<'a> {
             Request::Absent => at,
         };
         let (actor, position) = (actor.clone(), received.position);
-        Ok(Begun::Work(Work { plane, at, actor, request, command_id, digest, position }))
+        let is_repeated = received.repeated || received.events.is_empty();
+        Ok(Begun::Work(Work {
+            plane,
+            at,
+            actor,
+            request,
+            command_id,
+            digest,
+            position,
+            is_repeated,
+        }))
     }
 
     /// Records the answer, unless another repetition was faster: then that one's is the answer.
@@ -223,6 +265,9 @@ impl<'a> Work<'a> {
         };
         let (position, command_id) = (self.position.get(), self.command_id);
         let mut answer = Answer { position, command_id, ..answer };
+        if answer.is_in_log {
+            return Ok(answer);
+        }
         for error in &mut answer.user_errors {
             suggest(self.plane, error).await;
         }

@@ -34,7 +34,7 @@ const SETTLED: Duration = Duration::from_secs(120);
 /// Measures both sides.
 pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<()> {
     let applications = APPLICATIONS / scale;
-    let plane = ControlPlane::start(&Options { nodes: NODES, ..Options::default() });
+    let plane = ControlPlane::start(&Options { nodes: NODES, entry: false, ..Options::default() });
     let ours = Ours::start(&plane).await?;
     let (applied, ready) = ours.fill(report, applications).await?;
     let rows = bare::made(&ours.client).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     ours.settled(report, SETTLED / u32::try_from(scale.min(10))?).await?;
     drop(ours);
     drop(plane);
-    let plane = ControlPlane::start(&Options { nodes: NODES, ..Options::default() });
+    let plane = ControlPlane::start(&Options { nodes: NODES, entry: false, ..Options::default() });
     let client = seen::client(&plane).await?;
     let seen = Seen::follow(client.clone());
     let start = Instant::now();

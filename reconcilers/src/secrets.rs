@@ -1,5 +1,7 @@
 //! Where secret values are kept, and how one is read at the last moment. No value goes into the log (invariant 12).
 
+mod pod;
+
 use std::io::Read as _;
 use std::path::PathBuf;
 
@@ -10,9 +12,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::reconcile::CallError;
+pub use pod::Account;
 
 /// The store of files in a folder of the server's.
 pub const FILES: &str = "file";
+/// The store that is the account of the pod that the server runs in.
+pub const IN_CLUSTER: &str = "in-cluster";
 /// The store of the simulated world, whose values mean nothing.
 const SIMULATED: &str = "sim";
 /// The largest secret in bytes: Kubernetes takes no more (1 MiB for the whole object).
@@ -26,17 +31,25 @@ pub trait Secrets: Send + Sync + 'static {
     fn read<'a>(&'a self, reference: &'a SecretRef) -> BoxFuture<'a, Result<String, CallError>>;
 }
 
-/// The stores that a server has: a folder, in which whoever runs it puts a file for each secret, and the simulated one.
+/// The stores that a server has: a folder, in which whoever runs it puts a file for each secret, the account of its pod,
+/// and the simulated one.
 #[derive(Clone, Debug)]
 pub struct Stores {
     folder: PathBuf,
+    account: Account,
 }
 
 impl Stores {
     /// Reads files from a folder, which need not exist.
     #[must_use]
-    pub const fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder, account: Account::of_pod() }
+    }
+
+    /// The same with another account.
+    #[must_use]
+    pub fn with_account(self, account: Account) -> Self {
+        Self { account, ..self }
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
@@ -90,6 +103,11 @@ impl Secrets for Stores {
                 FILES => {
                     let (stores, path) = (self.clone(), reference.path.clone());
                     let reading = tokio::task::spawn_blocking(move || stores.file(&path));
+                    reading.await.map_err(|error| refused(error.to_string()))?.map_err(refused)
+                }
+                IN_CLUSTER => {
+                    let account = self.account.clone();
+                    let reading = tokio::task::spawn_blocking(move || account.kubeconfig());
                     reading.await.map_err(|error| refused(error.to_string()))?.map_err(refused)
                 }
                 SIMULATED => Ok(simulated(reference)),
@@ -146,5 +164,29 @@ mod tests {
         assert_eq!(read("inside").await.unwrap(), "value");
         assert!(read("outside").await.unwrap_err().message.contains("leads out"));
         assert!(read("missing").await.unwrap_err().message.contains("whoever runs the server"));
+    }
+
+    #[tokio::test]
+    async fn the_account_of_the_pod_is_a_kubeconfig() {
+        let folder = tempfile::tempdir().unwrap();
+        let reference =
+            SecretRef { store: IN_CLUSTER.into(), path: String::new(), version: "1".into() };
+        let stores = Stores::new(folder.path().to_owned());
+        let nowhere = stores.read(&reference).await.unwrap_err();
+        assert!(nowhere.message.contains("runs in no pod"), "{}", nowhere.message);
+        let stores = stores.with_account(Account::at(folder.path(), "https://10.0.0.1:443"));
+        let unmounted = stores.read(&reference).await.unwrap_err();
+        assert!(
+            unmounted.message.contains("automountServiceAccountToken"),
+            "{}",
+            unmounted.message
+        );
+        std::fs::write(folder.path().join("ca.crt"), "authority").unwrap();
+        std::fs::write(folder.path().join("token"), "secret\n").unwrap();
+        let config: serde_json::Value =
+            serde_json::from_str(&stores.read(&reference).await.unwrap()).unwrap();
+        let said = |pointer: &str| config.pointer(pointer).cloned().unwrap();
+        assert_eq!(said("/clusters/0/cluster/server"), "https://10.0.0.1:443");
+        assert_eq!(said("/users/0/user/token"), "secret");
     }
 }

@@ -13,6 +13,7 @@
 #   target/servers/libfaketime.so   a link to the library that makes a process's clock jump
 #   target/servers/etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok
 #   target/servers/kwok-stages      what pretending nodes and pods go through
+#   target/servers/definitions      kinds of the Gateway API, cert-manager and external-dns
 #   target/servers/go               a Go toolchain, where the machine has none that is new enough
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -297,6 +298,31 @@ kwok() {
   echo "$KWOK_VERSION" >"$SERVERS/kwok-stages/version"
 }
 
+# Kinds that clusters bring along: the Gateway API's, cert-manager's and external-dns's, from their modules.
+definitions_stamp() { sha256sum <tests/servers/definitions/go.sum; }
+
+# Copies files of a module: module, folder in it, files.
+definitions_of() {
+  local module=$1 folder=$2 program from file
+  shift 2
+  program=$(go_program) || fail "definitions need Go 1.$GO_MINOR_MIN, or pip with a package index to ask"
+  from=$(cd tests/servers/definitions && "$program" mod download -json "$module" | sed -nE 's/^\s*"Dir": "(.*)",?$/\1/p')
+  [ -n "$from" ] || fail "$module cannot be had: Go needs a module proxy to ask"
+  for file in "$@"; do cp "$from/$folder/$file.yaml" "$SERVERS/definitions/"; done
+}
+
+definitions() {
+  [ "$(cat "$SERVERS/definitions/version" 2>/dev/null)" = "$(definitions_stamp)" ] && return
+  say "fetching definitions of Kubernetes kinds"
+  rm -rf "$SERVERS/definitions" && mkdir -p "$SERVERS/definitions"
+  definitions_of sigs.k8s.io/gateway-api config/crd/standard \
+    gateway.networking.k8s.io_{gatewayclasses,gateways,httproutes,listenersets,referencegrants}
+  definitions_of github.com/cert-manager/cert-manager deploy/crds cert-manager.io_{certificates,clusterissuers}
+  definitions_of sigs.k8s.io/external-dns config/crd/standard dnsendpoints.externaldns.k8s.io
+  chmod u+w "$SERVERS/definitions/"*
+  definitions_stamp >"$SERVERS/definitions/version"
+}
+
 mkdir -p "$SERVERS"
 command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
 # Two calls at once would step on each other.
@@ -312,5 +338,6 @@ command -v openssl >/dev/null || { can_install && install_debian openssl; } \
 etcd
 kubernetes
 kwok
+definitions
 say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
   "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION"

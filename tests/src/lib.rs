@@ -38,7 +38,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// How long anything may take. Far beyond what it takes: a test that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How much faster than life the world is.
 const SPEED: u32 = 20_000;
 /// Whose everything is.

@@ -99,7 +99,7 @@ fn count(calls: &[Call], namespace: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_ends_well_whatever_happens_to_its_requests() {
-    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let cluster = ControlPlane::start(&Options { nodes: 3, entry: false, ..Options::default() });
     let faulty = Arc::new(Faulty::start(&cluster));
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
@@ -146,7 +146,7 @@ async fn every_operation_ends_well_whatever_happens_to_its_requests() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
-    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let cluster = ControlPlane::start(&Options { nodes: 3, entry: false, ..Options::default() });
     let faulty = Arc::new(Faulty::start(&cluster));
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
@@ -197,7 +197,7 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_the_same_field_again_and_again_is_named_and_not_fought() {
-    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    let cluster = ControlPlane::start(&Options { nodes: 3, entry: false, ..Options::default() });
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     operate(&plane, directory.path(), "calm", "create").await;

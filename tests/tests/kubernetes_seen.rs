@@ -17,10 +17,10 @@ use servers::kubernetes::{ControlPlane, Options};
 use tests::{Plane, namespace};
 
 /// How long a line may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn control_plane() -> ControlPlane {
-    ControlPlane::start(&Options { nodes: 1, ..Options::default() })
+    ControlPlane::start(&Options { nodes: 1, entry: false, ..Options::default() })
 }
 
 async fn hello(plane: &Plane, folder: &Path, rest: &str) {

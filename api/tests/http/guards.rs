@@ -121,7 +121,7 @@ async fn probes_tell_how_the_server_is() {
     let server = Server::start().await;
     assert_eq!(server.get("/livez", None).await.text().await.unwrap(), "ok\n");
     let head = server.executor.journal().head().await.unwrap();
-    server.views.at_least(head, std::time::Duration::from_secs(10)).await.unwrap();
+    server.views.at_least(head, std::time::Duration::from_secs(60)).await.unwrap();
     let response = server.get("/readyz?verbose", None).await;
     assert_eq!(response.status(), StatusCode::OK);
     let text = response.text().await.unwrap();

@@ -20,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// How often a client asks for something: logs stay short enough to be looked through after each failure.
 const TURN: Duration = Duration::from_millis(25);
 /// How long anything may take that the load is waited for.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Every so many requests the application is deployed; the others record a revision of it.
 const DEPLOY_EVERY: u64 = 5;
 /// Every so many requests its deployment is taken down.

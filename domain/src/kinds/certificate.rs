@@ -19,6 +19,12 @@ pub struct Spec {
     /// The support service that issues it; none where the cluster brings one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<ResourceId>,
+    /// The gateway that shows it; none where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<ResourceId>,
+    /// The cluster that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ResourceId>,
 }
 
 impl Kind for Certificate {
@@ -30,7 +36,7 @@ impl Kind for Certificate {
     }
 
     fn needs(spec: &Spec) -> Vec<Need> {
-        spec.issuer.iter().cloned().map(Need::ready).chain(spec.host.needs()).collect()
+        spec.issuer.iter().chain(&spec.gateway).chain(&spec.cluster).cloned().map(Need::ready).chain(spec.host.needs()).collect()
     }
 
     fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
@@ -38,6 +44,8 @@ impl Kind for Certificate {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
-        Change::forces("host", &old.host, &new.host).unwrap_or_else(|| Change::in_place(old, new))
+        let moves = super::route::moves(old.cluster.as_ref(), new.cluster.as_ref());
+        let forced = Change::forces("host", &old.host, &new.host).or(moves);
+        forced.unwrap_or_else(|| Change::in_place(old, new))
     }
 }

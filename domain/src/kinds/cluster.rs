@@ -36,9 +36,11 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Existing {
-    /// Which store of secrets: `file`, the server's folder of secrets.
+    /// Which store of secrets: `file`, the server's folder of secrets, or `in-cluster`, the account of the pod that the
+    /// server runs in.
     pub store: String,
-    /// Where in the store, such as `clusters/eu`.
+    /// Where in the folder, such as `clusters/eu`; nothing for `in-cluster`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
 }
 
@@ -63,8 +65,20 @@ impl Kind for Cluster {
                 let words = "is used as it is: say nothing of version, nodes_min and nodes_max";
                 violations.push(Violation::new("existing", words));
             }
-            if existing.store != "file" {
-                violations.push(Violation::new("existing.store", "must be `file`: the server's folder of secrets"));
+            match (existing.store.as_str(), existing.path.is_empty()) {
+                ("file", false) | ("in-cluster", true) => {}
+                ("file", true) => {
+                    let words = "must say which file of the server's folder of secrets, such as clusters/eu";
+                    violations.push(Violation::new("existing.path", words));
+                }
+                ("in-cluster", false) => {
+                    let words = "must be left out: the account of the pod is where Kubernetes puts it";
+                    violations.push(Violation::new("existing.path", words));
+                }
+                _ => {
+                    let words = "must be `file`, the server's folder of secrets, or `in-cluster`, the pod's own account";
+                    violations.push(Violation::new("existing.store", words));
+                }
             }
             return violations;
         }
@@ -82,7 +96,7 @@ impl Kind for Cluster {
     }
 
     fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
-        OutputDeclaration::with_secrets(&["endpoint", "version"], &["credentials"])
+        OutputDeclaration::with_secrets(&["brings", "endpoint", "version"], &["credentials"])
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {

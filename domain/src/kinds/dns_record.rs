@@ -21,6 +21,9 @@ pub struct Spec {
     /// The support service that writes it; none where the cluster brings one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<ResourceId>,
+    /// The cluster that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ResourceId>,
 }
 
 impl Kind for DnsRecord {
@@ -33,7 +36,7 @@ impl Kind for DnsRecord {
     }
 
     fn needs(spec: &Spec) -> Vec<Need> {
-        spec.dns.iter().cloned().map(Need::ready).chain(spec.target.needs()).collect()
+        spec.dns.iter().chain(&spec.cluster).cloned().map(Need::ready).chain(spec.target.needs()).collect()
     }
 
     fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
@@ -41,6 +44,8 @@ impl Kind for DnsRecord {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
-        Change::forces("host", &old.host, &new.host).unwrap_or_else(|| Change::in_place(old, new))
+        let moves = super::route::moves(old.cluster.as_ref(), new.cluster.as_ref());
+        let forced = Change::forces("host", &old.host, &new.host).or(moves);
+        forced.unwrap_or_else(|| Change::in_place(old, new))
     }
 }

@@ -28,6 +28,14 @@ pub struct Spec {
     /// The certificate that is shown; none for plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<ResourceId>,
+    /// The cluster that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ResourceId>,
+}
+
+/// What is in one cluster is made anew in another. That no cluster was named once is no move.
+pub(super) fn moves(old: Option<&ResourceId>, new: Option<&ResourceId>) -> Option<Change> {
+    old.and_then(|old| Change::forces("cluster", &Some(old), &new))
 }
 
 impl Kind for Route {
@@ -49,8 +57,8 @@ impl Kind for Route {
     }
 
     fn needs(spec: &Spec) -> Vec<Need> {
-        let ids = [Some(&spec.workload), spec.gateway.as_ref(), spec.certificate.as_ref()];
-        let ready = ids.into_iter().flatten().cloned().map(Need::ready);
+        let others = [&spec.gateway, &spec.certificate, &spec.cluster].into_iter().flatten();
+        let ready = std::iter::once(&spec.workload).chain(others).cloned().map(Need::ready);
         ready.chain(spec.host.needs()).chain(spec.path.needs()).collect()
     }
 
@@ -59,6 +67,6 @@ impl Kind for Route {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
-        Change::in_place(old, new)
+        moves(old.cluster.as_ref(), new.cluster.as_ref()).unwrap_or_else(|| Change::in_place(old, new))
     }
 }

@@ -36,6 +36,7 @@ impl Builder<'_> {
             KindName::Certificate => {
                 let issuer = self.support(Capability::Certificates, &draft.words);
                 set(fields, "issuer", issuer);
+                set(fields, "cluster", Some(self.site.id.clone()));
                 Some(())
             }
             KindName::Bucket
@@ -64,6 +65,7 @@ impl Builder<'_> {
         }
         let dns = self.support(Capability::Dns, &draft.words);
         set(fields, "dns", dns);
+        set(fields, "cluster", Some(self.site.id.clone()));
         Some(())
     }
 
@@ -117,6 +119,7 @@ impl Builder<'_> {
         }
         let gateway = self.support(Capability::Gateway, &draft.words);
         set(fields, "gateway", gateway);
+        set(fields, "cluster", Some(self.site.id.clone()));
         if self.scene.definition.tls {
             let certificate = self.certificate(draft, host);
             set(fields, "certificate", Some(certificate));
@@ -176,7 +179,12 @@ impl Builder<'_> {
         let id = ResourceId::new(KindName::Certificate, draft.id.name.clone());
         let why = vec![format!("certificate for {}", draft.words)];
         let issuer = self.support(Capability::Certificates, &draft.words);
-        let spec = Spec::Certificate(CertificateSpec { host, issuer });
+        let spec = Spec::Certificate(CertificateSpec {
+            host,
+            issuer,
+            gateway: self.support(Capability::Gateway, &draft.words),
+            cluster: Some(self.site.id.clone()),
+        });
         let lifetime = self.own();
         let place = draft.path.clone();
         let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };

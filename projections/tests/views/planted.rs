@@ -42,7 +42,7 @@ pub(crate) enum Bug {
 }
 
 /// Ten times what the longest of the tests takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Test = fn(&Place);
 

@@ -85,7 +85,7 @@ pub(crate) fn queries_are_answered_from_the_new_views_after_a_rebuild_and_the_ru
                 views.rebuild(&world.journal).await.unwrap();
             }
             let wanted = Position::new(number + 1);
-            views.at_least(wanted, std::time::Duration::from_secs(20)).await.unwrap();
+            views.at_least(wanted, std::time::Duration::from_secs(90)).await.unwrap();
             let row = views.get(&anna, None).await.unwrap().unwrap();
             assert_eq!(row.position, wanted);
         }

@@ -69,7 +69,7 @@ pub(crate) fn whoever_was_followed_by_another_writes_nothing(place: &Place) {
 }
 
 /// Longer than any machine needs, shorter than anyone's patience.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(90);
 
 pub(crate) async fn following(views: &Views) {
     views.status().wait_for(|status| status.health == Health::Following).await.unwrap();

@@ -208,7 +208,7 @@ fn a_runner_whose_machine_vanished_does_not_hold_the_views() {
         let second = open(&server, "vanished").await;
         register(&mut world, 2).await;
         let reached = tokio::time::timeout(
-            Duration::from_secs(20),
+            Duration::from_secs(90),
             run_to(&world, &second, Position::new(2)),
         );
         reached.await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::kinds::{Cluster, Manifests, Volume, Workload};
+use domain::kinds::{
+    Certificate, Cluster, DnsRecord, Manifests, Route, SupportService, Volume, Workload,
+};
 use domain::text::Inputs;
 use domain::{ResourceId, StreamId};
 use futures::FutureExt as _;
@@ -10,7 +12,7 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use reconcilers::providers::{Provided, World};
-use reconcilers::secrets::FILES;
+use reconcilers::secrets::{FILES, IN_CLUSTER};
 use reconcilers::{
     CallError, LogLines, LogQuery, Performed, Provider, Providers, Reconcile, Scene, Target,
 };
@@ -33,8 +35,12 @@ impl<W: World> Beside<W> {
         let beside =
             Arc::new(Self { world: Arc::clone(world), kubernetes: Arc::clone(kubernetes) });
         Providers {
+            certificate: Provided::from(Arc::clone(&beside)),
             cluster: Provided::from(Arc::clone(&beside)),
+            dns_record: Provided::from(Arc::clone(&beside)),
             manifests: Provided::from(Arc::clone(&beside)),
+            route: Provided::from(Arc::clone(&beside)),
+            support_service: Provided::from(Arc::clone(&beside)),
             volume: Provided::from(Arc::clone(&beside)),
             workload: Provided::from(beside),
             ..Providers::all(world)
@@ -60,7 +66,8 @@ fn is_hosted<K: Hosted>(scene: Scene<'_, K>) -> bool {
 }
 
 fn is_kept_here(inputs: &Inputs, cluster: &ResourceId) -> bool {
-    credentials(inputs, cluster).is_some_and(|credentials| credentials.store == FILES)
+    let real = [FILES, IN_CLUSTER];
+    credentials(inputs, cluster).is_some_and(|it| real.contains(&it.store.as_str()))
 }
 
 impl Placed for Manifests {
@@ -69,17 +76,16 @@ impl Placed for Manifests {
     }
 }
 
-impl Placed for Workload {
-    fn is_real(scene: Scene<'_, Self>) -> bool {
-        is_hosted(scene)
-    }
+macro_rules! hosted {
+    ($($kind:ident),*) => {
+        $(impl Placed for $kind {
+            fn is_real(scene: Scene<'_, Self>) -> bool {
+                is_hosted(scene)
+            }
+        })*
+    };
 }
-
-impl Placed for Volume {
-    fn is_real(scene: Scene<'_, Self>) -> bool {
-        is_hosted(scene)
-    }
-}
+hosted!(Certificate, DnsRecord, Route, SupportService, Volume, Workload);
 
 impl<K: Placed, W: Provider<K>> Provider<K> for Beside<W>
 where

@@ -11,16 +11,18 @@
 
 mod address;
 mod any;
+mod brought;
 mod cache;
 mod client;
+mod clusters;
 mod kinds;
 mod shared;
 mod warnings;
 mod watch;
 mod words;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
@@ -40,9 +42,11 @@ use uuid::Uuid;
 use crate::kubeconfig;
 use crate::labels;
 use crate::objects::Key;
+pub(crate) use brought::first as first_brought;
 pub(crate) use cache::{Entry, Going};
 pub(crate) use client::told;
 use client::{REQUESTS_MAX, Requests};
+pub use clusters::Clusters;
 use kinds::WATCHED;
 pub(crate) use kinds::Watched;
 use shared::Shared;
@@ -104,6 +108,11 @@ impl Cluster {
     #[must_use]
     pub fn reached(&self) -> Reach {
         self.shared.reached()
+    }
+
+    /// What it brings along, as text.
+    pub(crate) fn brings(&self) -> String {
+        brought::as_text(&self.shared.state().brought)
     }
 
     /// Now, by the clock of whoever watches it.
@@ -280,6 +289,7 @@ async fn follow_all(
     // What it warns of is worth knowing, and no reason to do without the rest.
     let mut beside = JoinSet::new();
     beside.spawn(warnings::follow(Arc::clone(shared), requests.client.clone()));
+    beside.spawn(brought::follow(Arc::clone(shared), requests.client.clone()));
     let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
     loop {
         for watched in shared.told_of() {
@@ -309,78 +319,6 @@ async fn follow_all(
                 }
             }
         }
-    }
-}
-
-/// Every cluster that somebody uses, by where its credentials are.
-pub struct Clusters {
-    secrets: Arc<dyn Secrets>,
-    clock: Arc<dyn Clock>,
-    changes: Arc<Changes>,
-    known: Mutex<HashMap<(String, String), Arc<Cluster>>>,
-}
-
-impl Clusters {
-    /// None yet.
-    #[must_use]
-    pub fn new(secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self { secrets, clock, changes: Arc::default(), known: Mutex::default() }
-    }
-
-    /// The cluster that these credentials lead to. It is connected to from the first time on.
-    #[must_use]
-    pub fn get(&self, credentials: &SecretRef) -> Arc<Cluster> {
-        let key = (credentials.store.clone(), credentials.path.clone());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let connect = || {
-            let (secrets, clock) = (Arc::clone(&self.secrets), Arc::clone(&self.clock));
-            let changes = Arc::clone(&self.changes);
-            Arc::new(Cluster::connect(credentials.clone(), secrets, clock, changes))
-        };
-        Arc::clone(known.entry(key).or_insert_with(connect))
-    }
-
-    /// Speaks to a cluster once. Nothing of it is watched for that.
-    pub(crate) async fn client(&self, credentials: &SecretRef) -> Result<kube::Client, CallError> {
-        let known = self.known(credentials);
-        if let Some(Reach::Unreachable { since, reason }) = known.as_ref().map(|it| it.reached()) {
-            return Err(retry(&format!("the cluster cannot be reached since {since}: {reason}")));
-        }
-        if let Some(Ok(requests)) = known.map(|cluster| cluster.requests()) {
-            return Ok(requests.client);
-        }
-        match begin(credentials, &*self.secrets).await {
-            Ok((_, requests, _)) => Ok(requests.client),
-            Err(CallError { class, message }) => {
-                let message = format!("the cluster cannot be reached: {message}");
-                Err(CallError { class, message })
-            }
-        }
-    }
-
-    fn known(&self, credentials: &SecretRef) -> Option<Arc<Cluster>> {
-        let key = (credentials.store.clone(), credentials.path.clone());
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
-    }
-
-    /// Lets go of a cluster.
-    pub(crate) fn forget(&self, credentials: &SecretRef) {
-        let key = (credentials.store.clone(), credentials.path.clone());
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-    }
-
-    /// Every cluster that is known.
-    pub(crate) fn all(&self) -> Vec<Arc<Cluster>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
-    }
-
-    /// The value of a secret.
-    pub(crate) async fn secret(&self, reference: &SecretRef) -> Result<String, CallError> {
-        self.secrets.read(reference).await
-    }
-
-    pub(crate) fn changes(&self) -> &Changes {
-        &self.changes
     }
 }
 

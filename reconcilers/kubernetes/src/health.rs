@@ -17,6 +17,10 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 /// A condition of its status: whether it is true, its reason and its message.
 fn condition<'a>(object: &'a Value, name: &str) -> Option<(bool, &'a str, &'a str)> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
+    among(conditions, name)
+}
+
+fn among<'a>(conditions: &'a [Value], name: &str) -> Option<(bool, &'a str, &'a str)> {
     let found = conditions.iter().find(|condition| text(condition, "/type") == name)?;
     Some((text(found, "/status") == "True", text(found, "/reason"), text(found, "/message")))
 }
@@ -27,6 +31,9 @@ pub fn health(object: &Value) -> SeenState {
     match text(object, "/kind") {
         "Deployment" => deployment(object),
         "Job" => job(object),
+        "Certificate" | "DNSEndpoint" | "Gateway" | "HTTPRoute" | "ListenerSet" => {
+            any::health(object)
+        }
         _ => SeenState::Ready,
     }
 }

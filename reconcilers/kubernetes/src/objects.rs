@@ -1,6 +1,7 @@
 //! What resources become on a cluster. Pure: the same spec and inputs give the same objects, in the order in which
 //! they are applied. The last one carries the digest of what was asked for: where it stands, everything before it does.
 
+mod entry;
 mod network;
 mod pod;
 mod volume;
@@ -16,6 +17,8 @@ use domain::{SecretRef, Text};
 use reconcilers::Target;
 use serde_json::{Map, Value, json};
 
+pub(crate) use entry::{CERT_MANAGER, EXTERNAL_DNS, GATEWAY_API};
+pub use entry::{certificate, dns_record, gateway, route};
 pub use volume::volume;
 pub use workload::workload;
 

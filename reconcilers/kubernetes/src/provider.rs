@@ -2,6 +2,7 @@
 
 mod act;
 mod clusters;
+mod entry;
 mod held;
 
 use std::collections::BTreeSet;
@@ -55,10 +56,17 @@ pub trait Hosted: Reconcile<Observed = Option<Seen>, Call = Call> {
     ) -> Result<Vec<Object>, domain::text::Unresolved>;
 
     /// Whether it has pods, which write logs.
-    const HAS_PODS: bool;
+    const HAS_PODS: bool = false;
+    /// The kinds of its objects, by API and name, that not every cluster has.
+    const KINDS: &'static [(&'static str, &'static str)] = &[];
 
-    /// What it publishes.
-    fn published(scene: Scene<'_, Self>) -> domain::OutputMap;
+    /// What it publishes. `address` is where one of its objects is reached from outside, as that says.
+    fn published(scene: Scene<'_, Self>, address: Option<&str>) -> domain::OutputMap;
+
+    /// What the cluster brings along in its place, by name, or what it would have to; none where it is made of objects.
+    fn brings(_: Scene<'_, Self>) -> Option<Result<String, CallError>> {
+        None
+    }
 }
 
 impl Hosted for Workload {
@@ -75,7 +83,7 @@ impl Hosted for Workload {
         objects::workload(scene.target, scene.spec, scene.inputs, desired.digest)
     }
 
-    fn published(scene: Scene<'_, Self>) -> domain::OutputMap {
+    fn published(scene: Scene<'_, Self>, _: Option<&str>) -> domain::OutputMap {
         let (name, namespace) = objects::address(scene.target);
         let port = scene.spec.ports.values().next().map_or(0, |port| port.port);
         [
@@ -91,8 +99,6 @@ impl Hosted for Workload {
 }
 
 impl Hosted for Volume {
-    const HAS_PODS: bool = false;
-
     fn cluster(spec: &Self::Spec) -> Option<&ResourceId> {
         spec.cluster.as_ref()
     }
@@ -104,7 +110,7 @@ impl Hosted for Volume {
         Ok(objects::volume(scene.target, scene.spec, desired.digest))
     }
 
-    fn published(scene: Scene<'_, Self>) -> domain::OutputMap {
+    fn published(scene: Scene<'_, Self>, _: Option<&str>) -> domain::OutputMap {
         let (name, _) = objects::address(scene.target);
         [("source".to_owned(), OutputValue::plain(name))].into()
     }
@@ -117,6 +123,14 @@ pub fn credentials<'a>(inputs: &'a Inputs, cluster: &ResourceId) -> Option<&'a S
         OutputValue::Secret(reference) => Some(reference),
         OutputValue::Plain(_) => None,
     }
+}
+
+/// Sees to it that kinds are followed, where the cluster knows them.
+async fn follow(cluster: &Cluster, kinds: &[(&str, &str)]) -> Result<(), CallError> {
+    for (api_version, kind) in kinds {
+        cluster.follow(api_version, kind, false).await?;
+    }
+    Ok(())
 }
 
 /// Deletes everything of an incarnation, and waits until it is gone.
@@ -176,7 +190,13 @@ impl<K: Hosted> Provider<K> for Kubernetes {
     ) -> BoxFuture<'a, Result<Option<Seen>, CallError>> {
         async move {
             match self.host(scene) {
-                Some(cluster) => act::see(&self.clusters, &cluster, scene),
+                Some(cluster) => match K::brings(scene) {
+                    Some(brought) => Ok(act::brought(scene, brought.ok())),
+                    None => {
+                        follow(&cluster, K::KINDS).await?;
+                        act::see(&self.clusters, &cluster, scene)
+                    }
+                },
                 None => Ok(None),
             }
         }
@@ -193,16 +213,29 @@ impl<K: Hosted> Provider<K> for Kubernetes {
             let Some(cluster) = self.host(scene) else { return Ok(Performed::Finished) };
             match call {
                 Call::Create { desired, .. } | Call::Update(desired) => {
+                    if let Some(brought) = K::brings(scene) {
+                        return brought.map(|_| Performed::Finished);
+                    }
                     act::apply(&self.clusters, &cluster, scene, &desired).await
                 }
-                Call::Delete => act::delete(&cluster, scene.target).await,
+                Call::Delete => {
+                    follow(&cluster, K::KINDS).await?;
+                    act::delete(&cluster, scene.target).await
+                }
             }
         }
         .boxed()
     }
 
     fn sweep(&self) -> BoxFuture<'_, Result<Vec<Target>, CallError>> {
-        async move { Ok(self.targets_of(K::NAME)) }.boxed()
+        async move {
+            for cluster in self.clusters.all() {
+                // What cannot be reached is swept once it can.
+                let _ = follow(&cluster, K::KINDS).await;
+            }
+            Ok(self.targets_of(K::NAME))
+        }
+        .boxed()
     }
 
     fn remove<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Performed, CallError>> {

@@ -5,6 +5,7 @@
 //! demo, for rehearsals, and as the world that the tests run in. [`serve`] shares one with other processes, where
 //! each has a [`Remote`] of it.
 
+mod capacity;
 pub mod duration;
 pub mod fault;
 mod lines;

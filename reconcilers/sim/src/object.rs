@@ -9,7 +9,7 @@ use reconcilers::converge::{Changed, Seen, SeenState};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::outputs;
+use crate::{capacity, outputs};
 
 /// The most steps in which a workload's replicas come up: each is a wake-up.
 const ROLL_STEPS_MAX: u32 = 4;
@@ -124,7 +124,7 @@ pub struct Object {
 
 impl Object {
     /// The replicas that a workload wants; 1 for everything else.
-    fn replicas(&self) -> u32 {
+    pub(crate) fn replicas(&self) -> u32 {
         if self.target.id.kind != KindName::Workload {
             return 1;
         }
@@ -176,6 +176,9 @@ impl Object {
             (Some(_), _) => SeenState::Deleting,
             (None, Some((message, true))) => SeenState::Failed(message.clone()),
             (None, Some((message, false))) => SeenState::Pending(message.clone()),
+            (None, None) if capacity::is_exceeded(self) => {
+                SeenState::Pending(capacity::words(self))
+            }
             (None, None) if now >= self.ready_at => SeenState::Ready,
             (None, None) => SeenState::Pending(self.progress(now)),
         };

@@ -94,6 +94,8 @@ fn plain(object: &Object, spec: &Value, name: &str) -> String {
             format!("{scheme}://{}{}", part("host"), part("path"))
         }
         (KindName::SupportService, "address") => address(object),
+        // It has nothing of its own: support services are made in the simulated world.
+        (KindName::Cluster, "brings") => String::new(),
         (KindName::Cluster, "endpoint") => format!("https://{host}:6443"),
         (KindName::Bucket, "endpoint") => format!("https://{host}"),
         (_, "username") => "app".into(),

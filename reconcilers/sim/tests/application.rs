@@ -162,7 +162,7 @@ impl Plane {
                 count -= if commit.stream == *stream { events.min(count) } else { 0 };
             }
         };
-        let waited = tokio::time::timeout(Duration::from_secs(30), seen).await;
+        let waited = tokio::time::timeout(Duration::from_secs(120), seen).await;
         assert!(waited.is_ok(), "no {event} of {stream}");
     }
 

@@ -38,7 +38,7 @@ async fn until(executor: &Executor, stream: &StreamId, event: &str) {
         }
         panic!("the log ended before {event}");
     };
-    tokio::time::timeout(Duration::from_secs(20), seen).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(90), seen).await.unwrap();
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use sim::{Happening, Nature, Options, Remote, RemoteError, ServeError, Sim};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn world(folder: &Path) -> Arc<Sim> {
     let nature = Nature { speed: 1_000, ..Nature::default() };

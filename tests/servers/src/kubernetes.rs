@@ -1,8 +1,10 @@
 //! A real Kubernetes control plane: etcd, API server, controllers, scheduler, and KWOK, which plays nodes and pods.
 
+mod entry;
 mod faulty;
 mod https;
 mod logs;
+mod storage;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,6 +14,7 @@ use rustls::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::{Place, Port, Process, http, installed, until};
+pub use entry::PRETENDED;
 pub use faulty::{Call, Fault, Faulty};
 
 /// Who asks, in the group that may do everything.
@@ -20,8 +23,6 @@ pub const TOKEN: &str = "cairn-tests";
 pub const NAME: &str = "kubernetes.default";
 /// Pods of one node: Kubernetes' own default.
 const PODS_A_NODE: u32 = 110;
-/// Disks that pretend.
-const DISKS: u32 = 20;
 /// Requests a second that the controllers may make: with their own limit of 20 they would be what is tested.
 const CONTROLLERS_QPS: &str = "--kube-api-qps=5000";
 const CONTROLLERS_BURST: &str = "--kube-api-burst=5000";
@@ -31,6 +32,8 @@ const CONTROLLERS_BURST: &str = "--kube-api-burst=5000";
 pub struct Options {
     /// Nodes that pretend; none: the API server alone, without controllers.
     pub nodes: u32,
+    /// It brings along what routes, certificates and host names need.
+    pub entry: bool,
     /// etcd syncs before it acknowledges: for benchmarks that say so.
     pub durable: bool,
     /// More flags of the API server.
@@ -39,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, durable: false, flags: Vec::new() }
+        Self { nodes: 3, entry: true, durable: false, flags: Vec::new() }
     }
 }
 
@@ -115,7 +118,7 @@ impl ControlPlane {
             Self { place, port, kubelet, trust, players: Vec::new(), apiserver, _etcd: etcd };
         std::fs::write(plane.place.join("kubeconfig"), plane.kubeconfig()).expect("a kubeconfig");
         if options.nodes > 0 {
-            plane.players = plane.play();
+            plane.players = plane.play(options.entry);
             plane.make_storage();
         }
         (0..options.nodes).for_each(|number| plane.make_node(number));
@@ -195,7 +198,7 @@ impl ControlPlane {
     }
 
     /// The controllers, the scheduler and KWOK.
-    fn play(&self) -> Vec<Process> {
+    fn play(&self, entry: bool) -> Vec<Process> {
         let config = format!("--kubeconfig={}", self.place.join("kubeconfig").display());
         let (controllers_port, scheduler_port) = (Port::reserve(), Port::reserve());
         let controllers = [
@@ -237,40 +240,15 @@ impl ControlPlane {
             format!("--config={}", logs::config(&self.place).display()),
         ];
         kwok.extend(stages.map(|path| format!("--config={}", path.display())));
+        if entry {
+            let stages = self.bring_entry();
+            kwok.push(format!("--config={}", stages.display()));
+        }
         vec![
             start(&self.place, "kube-controller-manager", &controllers),
             start(&self.place, "kube-scheduler", &scheduler),
             start(&self.place, "kwok", &kwok),
         ]
-    }
-
-    /// A default class of storage, and disks of it.
-    fn make_storage(&self) {
-        let class = json!({
-            "apiVersion": "storage.k8s.io/v1",
-            "kind": "StorageClass",
-            "metadata": {
-                "name": "pretended",
-                "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
-            },
-            "provisioner": "kubernetes.io/no-provisioner",
-            "volumeBindingMode": "WaitForFirstConsumer",
-        });
-        self.make("/apis/storage.k8s.io/v1/storageclasses", &class);
-        for number in 0..DISKS {
-            let disk = json!({
-                "apiVersion": "v1",
-                "kind": "PersistentVolume",
-                "metadata": { "name": format!("disk-{number}") },
-                "spec": {
-                    "storageClassName": "pretended",
-                    "capacity": { "storage": "1Ti" },
-                    "accessModes": ["ReadWriteOnce"],
-                    "hostPath": { "path": format!("/pretended/{number}") },
-                },
-            });
-            self.make("/api/v1/persistentvolumes", &disk);
-        }
     }
 
     fn make(&self, path: &str, object: &Value) {

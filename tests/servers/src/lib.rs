@@ -46,7 +46,7 @@ pub use rustix::process::Signal;
 /// Where `make servers` puts them, unless this names another folder.
 const FOLDER: &str = "CAIRN_SERVERS";
 /// How long a server may take to be ready. A hundred times what it takes: a test that hangs ends.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 /// How often it is looked whether something is so.
 const LOOK: Duration = Duration::from_millis(5);
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::hands::{Hands, Reached};
 
 /// How long anything may take. Far beyond what it takes: a test that hangs ends.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A replica, in a runtime of its own: so that all of it can die at once.
 struct Replica {

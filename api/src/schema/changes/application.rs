@@ -61,6 +61,7 @@ pub(crate) async fn apply(
         application: Some(name.to_string()),
         number: Some(executed.state.number),
         unchanged: executed.events.is_empty(),
+        is_in_log: !executed.events.is_empty(),
         notes: read.warnings,
         ..Answer::default()
     })

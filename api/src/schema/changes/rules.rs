@@ -32,6 +32,7 @@ pub(crate) async fn define_class(work: &mut Work<'_>, definition: Value) -> Resu
         class: Some(name.to_string()),
         number: Some(executed.state.version),
         unchanged: executed.events.is_empty(),
+        is_in_log: !executed.events.is_empty(),
         ..Answer::default()
     })
 }
@@ -45,17 +46,20 @@ pub(crate) async fn define_environment(
     let alongside = input.alongside.into_iter().flatten().map(|Json(other)| read(other));
     let alongside: Vec<environment::Definition> = alongside.collect::<Result<_, _>>()?;
     let name = name("input.definition.name", &definition.name)?;
-    agree(work, &definition, alongside).await?;
     let stream = work
         .plane
         .stream(environment::KIND, name.as_str())
         .ok_or_else(|| Stop::Refused(Vec::new()))?;
+    if !work.is_done(&stream).await? {
+        agree(work, &definition, alongside).await?;
+    }
     let command = environment::Command::Define { definition, at: work.at };
     let executed = work.execute::<Environment>(&stream, command).await?;
     Ok(Answer {
         environment: Some(name.to_string()),
         number: Some(executed.state.version),
         unchanged: executed.events.is_empty(),
+        is_in_log: !executed.events.is_empty(),
         ..Answer::default()
     })
 }

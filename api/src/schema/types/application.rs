@@ -1,9 +1,13 @@
 //! An application, as of its last revision.
 
-use async_graphql::{Context, Json, SimpleObject};
-use domain::application::Model;
+use std::collections::BTreeMap;
+
+use async_graphql::{ComplexObject, Context, Json, SimpleObject};
+use domain::application;
 use domain::secrecy::{hide, may_be_in};
-use projections::{AsOf, Row, State};
+use projections::{AsOf, Row};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Moment, Position, Timestamp};
@@ -12,13 +16,12 @@ use crate::schema::plane;
 
 /// The developer's file, kept as numbered revisions.
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub(crate) struct Application {
     /// Its name.
     name: String,
     /// The number of the last revision.
     revision: u64,
-    /// Its workloads, by name.
-    workloads: Vec<String>,
     /// What the last revision says; none once it is deleted.
     model: Option<Json<Box<RawValue>>>,
     /// The images that were built for it.
@@ -44,35 +47,53 @@ pub(crate) struct Build {
     at: Timestamp,
 }
 
-/// Text that is passed on: as a tree of values it took half of the time of a list. It is made a tree only where there
-/// may be something to hide.
-fn shown(model: &Model) -> Result<Box<RawValue>, serde_json::Error> {
-    let text = to_raw_value(model)?;
-    if may_be_in(text.get()) {
-        return to_raw_value(&hide("", &serde_json::to_value(model)?));
+/// The document of an application, of which the model stays text: taken apart and put together again it took most of
+/// the time of a list.
+#[derive(Deserialize)]
+struct Document {
+    number: u64,
+    model: Option<Box<RawValue>>,
+    #[serde(default)]
+    builds: BTreeMap<String, BTreeMap<String, application::Build>>,
+}
+
+/// It is made a tree only where there may be something to hide.
+fn shown(model: Box<RawValue>) -> Result<Box<RawValue>, serde_json::Error> {
+    if may_be_in(model.get()) {
+        return to_raw_value(&hide("", &serde_json::from_str(model.get())?));
     }
-    Ok(text)
+    Ok(model)
+}
+
+#[ComplexObject]
+impl Application {
+    /// Its workloads, by name.
+    async fn workloads(&self) -> async_graphql::Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Named {
+            workloads: BTreeMap<String, IgnoredAny>,
+        }
+        let Some(Json(model)) = &self.model else { return Ok(Vec::new()) };
+        let Named { workloads } = serde_json::from_str(model.get()).map_err(Fault::from)?;
+        Ok(workloads.into_keys().collect())
+    }
 }
 
 impl Application {
     pub(crate) fn of(row: Row) -> Result<Self, Fault> {
-        let State::Application(state) = row.state()? else {
-            return Err(Fault::bad_input(format!("{} is not an application", row.stream)));
-        };
-        let builds = state.builds.iter().flat_map(|(workload, containers)| {
-            containers.iter().map(|(container, build)| Build {
+        let Document { number, model, builds } = serde_json::from_str(&row.doc)?;
+        let builds = builds.into_iter().flat_map(|(workload, containers)| {
+            containers.into_iter().map(move |(container, build)| Build {
                 workload: workload.clone(),
-                container: container.clone(),
-                image: build.image.clone(),
-                origin: build.origin.clone(),
+                container,
+                image: build.image,
+                origin: build.origin,
                 at: Timestamp(build.at),
             })
         });
-        let model = state.model.as_deref();
         Ok(Self {
             name: row.stream.name().to_string(),
-            revision: state.number,
-            workloads: model.iter().flat_map(|model| model.workloads.keys().cloned()).collect(),
+            revision: number,
             builds: builds.collect(),
             model: model.map(shown).transpose()?.map(Json),
             changed_at: Timestamp(row.time),

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) deleting: Option<Going>,
     /// How it is.
     pub(crate) state: SeenState,
+    /// Where a gateway is reached.
+    pub(crate) address: Option<String>,
     /// What keeps a pod from running.
     pub(crate) trouble: Option<Trouble>,
     /// A controller made it for another object.
@@ -105,6 +107,7 @@ impl Entry {
             deleting: text("/metadata/deletionTimestamp")
                 .map(|since| Going { since: since.parse().ok(), finalizers: finalizers() }),
             state: if written { any::health(object) } else { health(object) },
+            address: text("/status/addresses/0/value").map(str::to_owned),
             trouble: if is_pod { pod_trouble(object) } else { None },
             controlled,
             record,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::kinds::support_service::Capability;
 use domain::{StreamId, Time};
 use reconcilers::changes::Changes;
 use reconcilers::{Clock, Target};
@@ -12,6 +13,7 @@ use tracing::warn;
 
 use super::Reach;
 use super::any::{Progress, identity};
+use super::brought::Brought;
 use super::cache::{Cache, Entry};
 use super::client::Requests;
 use super::kinds::{WATCHED, Watched};
@@ -49,6 +51,8 @@ pub(super) struct State {
     pub(super) words: Words,
     /// What the cluster warns of.
     pub(super) warnings: Warnings,
+    /// What the cluster brings along.
+    pub(super) brought: Brought,
     /// Namespaces of ours.
     pub(super) namespaces: BTreeMap<String, Namespace>,
 }
@@ -182,6 +186,18 @@ impl Shared {
             }
         };
         self.set(Reach::Unreachable { since, reason: reason.to_owned() });
+    }
+
+    /// What the cluster brings along of a capability.
+    pub(super) fn brings(&self, capability: Capability, names: BTreeSet<String>) {
+        let mut state = self.state();
+        if state.brought.get(&capability).unwrap_or(&BTreeSet::new()) == &names {
+            return;
+        }
+        state.brought.insert(capability, names);
+        let owners = state.owners.clone();
+        drop(state);
+        owners.iter().for_each(|owner| self.changes.tell(owner));
     }
 
     fn set(&self, reach: Reach) {

@@ -4,7 +4,7 @@
 use reconcilers::converge::SeenState;
 use serde_json::Value;
 
-use super::{condition, number, text};
+use super::{among, condition, number, text};
 
 /// The conditions that say that a resource is as asked, the first of them that it has.
 const READY: [&str; 6] =
@@ -28,6 +28,7 @@ pub(crate) fn health(object: &Value) -> SeenState {
         "PersistentVolumeClaim" if core => claim(object),
         "Service" if core => service(object),
         "CustomResourceDefinition" if core => definition(object),
+        "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute" if core => route(object),
         _ => conditions(object),
     }
 }
@@ -117,6 +118,52 @@ fn definition(object: &Value) -> SeenState {
     }
 }
 
+/// A route is served where each gateway that it names has accepted what it says now (Gateway API: RouteStatus).
+fn route(object: &Value) -> SeenState {
+    let wanted = object.pointer("/spec/parentRefs").and_then(Value::as_array);
+    let unserved = |wanted| Some(pending(unserved(object, wanted)?));
+    wanted.into_iter().flatten().find_map(unserved).unwrap_or(SeenState::Ready)
+}
+
+/// Why a gateway does not serve a route.
+fn unserved(route: &Value, wanted: &Value) -> Option<String> {
+    let own = text(route, "/metadata/namespace");
+    let of = |parent: &Value| {
+        let said = |pointer: &str| text(parent, pointer).to_owned();
+        let namespace = Some(said("/namespace")).filter(|it| !it.is_empty());
+        let namespace = namespace.unwrap_or_else(|| own.to_owned());
+        (said("/kind"), namespace, said("/name"), said("/sectionName"))
+    };
+    let parents = route.pointer("/status/parents").and_then(Value::as_array);
+    let told = parents
+        .into_iter()
+        .flatten()
+        .filter(|parent| parent.get("parentRef").is_some_and(|parent| of(parent) == of(wanted)));
+    let told = told.filter_map(|parent| parent.get("conditions")?.as_array());
+    let name = format!("{} {}", text(wanted, "/kind"), text(wanted, "/name"));
+    let mut accepted = false;
+    for conditions in told {
+        for condition in ["Accepted", "ResolvedRefs"] {
+            match among(conditions, condition) {
+                Some((false, reason, message)) => {
+                    return Some(format!("{name} does not serve it: {reason}: {message}"));
+                }
+                Some((true, _, _)) => {
+                    accepted = !conditions.iter().any(|condition| is_old(route, condition));
+                }
+                None => {}
+            }
+        }
+    }
+    (!accepted).then(|| format!("{name} has not taken it yet"))
+}
+
+/// A condition that was told of what an object said before.
+fn is_old(object: &Value, condition: &Value) -> bool {
+    let observed = condition.get("observedGeneration").and_then(Value::as_i64);
+    observed.is_some_and(|observed| observed < number(object, "/metadata/generation"))
+}
+
 fn conditions(object: &Value) -> SeenState {
     if let Some((true, reason, message)) = condition(object, "Stalled") {
         return SeenState::Failed(format!("it is stalled: {reason}: {message}"));
@@ -125,7 +172,14 @@ fn conditions(object: &Value) -> SeenState {
         return pending(format!("its controller is at work: {reason}: {message}"));
     }
     let found = READY.iter().find_map(|name| Some((name, condition(object, name)?)));
+    let told = object.pointer("/status/conditions").and_then(Value::as_array);
+    let old = |one: &Value| {
+        found.is_some_and(|(name, _)| text(one, "/type") == *name) && is_old(object, one)
+    };
     match found {
+        Some((_, (true, _, _))) if told.into_iter().flatten().any(old) => {
+            pending("its controller has not seen it yet")
+        }
         Some((name, (false, reason, message))) => {
             let separator = if message.is_empty() { "" } else { ": " };
             pending(format!("it is not {}: {reason}{separator}{message}", name.to_lowercase()))
@@ -189,9 +243,36 @@ mod tests {
             ("Issuer", condition("Ready", "True"), condition("Ready", "Unknown")),
             ("Kustomization", condition("Reconciling", "False"), condition("Reconciling", "True")),
             ("Kustomization", condition("Stalled", "False"), condition("Stalled", "True")),
+            (
+                "Gateway",
+                json!({ "conditions": [{ "type": "Programmed", "status": "True", "observedGeneration": 2 }] }),
+                json!({ "conditions": [{ "type": "Programmed", "status": "True", "observedGeneration": 1 }] }),
+            ),
         ] {
             assert!(is_ready(&of(kind, &good)), "{kind} {good}");
             assert!(!is_ready(&of(kind, &bad)), "{kind} {bad}");
         }
+    }
+
+    #[test]
+    fn a_route_is_ready_when_its_own_gateway_serves_what_it_says_now() {
+        let of = |parent: &str, accepted: &str, resolved: &str, generation: i64| {
+            let condition = |name: &str, status: &str| json!({ "type": name, "status": status, "observedGeneration": generation });
+            json!({
+                "apiVersion": "gateway.networking.k8s.io/v1",
+                "kind": "HTTPRoute",
+                "metadata": { "namespace": "shop", "generation": 2 },
+                "spec": { "parentRefs": [{ "kind": "Gateway", "namespace": "shop", "name": "a" }] },
+                "status": { "parents": [{
+                    "parentRef": { "kind": "Gateway", "name": parent },
+                    "conditions": [condition("Accepted", accepted), condition("ResolvedRefs", resolved)],
+                }] },
+            })
+        };
+        assert!(is_ready(&of("a", "True", "True", 2)));
+        assert!(!is_ready(&of("b", "True", "True", 2)));
+        assert!(!is_ready(&of("a", "True", "False", 2)));
+        assert!(!is_ready(&of("a", "False", "True", 2)));
+        assert!(!is_ready(&of("a", "True", "True", 1)));
     }
 }

@@ -13,6 +13,8 @@ use crate::labels;
 
 /// Seconds without progress after which a rollout counts as stuck: Kubernetes' default.
 const PROGRESS_SECONDS: u32 = 600;
+/// How many pods more or fewer than wanted there may be while they are replaced: Kubernetes' default.
+const PODS_MORE: &str = "25%";
 /// Tries of a job before it counts as failed.
 const TRIES: u32 = 3;
 /// Old replica sets that are kept: going back is a new rollout, by Cairn's own revisions.
@@ -69,7 +71,11 @@ pub fn workload(
 
 fn deployment(target: &Target, names: &Names, spec: &Spec, template: Value) -> Object {
     let strategy = match spec.strategy {
-        Strategy::Rolling => json!({ "type": "RollingUpdate" }),
+        // What Kubernetes fills in by itself is nobody's, so it would stay, and is refused with the other strategy.
+        Strategy::Rolling => json!({
+            "type": "RollingUpdate",
+            "rollingUpdate": { "maxSurge": PODS_MORE, "maxUnavailable": PODS_MORE },
+        }),
         Strategy::Recreate => json!({ "type": "Recreate" }),
     };
     let mut body = Map::from_iter([

@@ -32,11 +32,12 @@ pub(super) fn see<K: Hosted>(
     // Of several jobs, the one that is wanted; otherwise the newest.
     let main = marked.max_by_key(|(_, entry, applied)| (digest == Some(*applied), entry.version));
     let Some((key, main, applied)) = main else { return Ok(None) };
+    let others = found.iter().filter(|(other, _)| *other != key && is_ours(other));
     let mut seen = Seen {
         applied,
         actual: applied,
-        state: state(main, trouble(clusters, cluster, scene, &found)),
-        outputs: K::published(scene),
+        state: state(main, others, trouble(clusters, cluster, scene, &found)),
+        outputs: K::published(scene, found.values().find_map(|entry| entry.address.as_deref())),
         external: Some(format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)),
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
@@ -56,10 +57,44 @@ pub(super) fn see<K: Hosted>(
     Ok(Some(seen))
 }
 
-/// How the whole is: as the main object says, and why its pods do not run where they do not.
-fn state(main: &Entry, trouble: Option<String>) -> SeenState {
+/// What the cluster brings along, as if it had been made as it is wanted.
+pub(super) fn brought<K: Hosted>(scene: Scene<'_, K>, name: Option<String>) -> Option<Seen> {
+    let desired = K::desired(scene.spec, scene.inputs).map(Desired::new).ok()?;
+    Some(Seen {
+        applied: desired.digest,
+        actual: desired.digest,
+        state: SeenState::Ready,
+        outputs: K::published(scene, None),
+        external: Some(name?),
+        changed: None,
+        notices: Vec::new(),
+    })
+}
+
+/// How the whole is: as the main object says, else the first of the others that is not ready; and why its pods do not
+/// run where they do not.
+fn state<'a>(
+    main: &Entry,
+    others: impl Iterator<Item = (&'a Key, &'a Entry)>,
+    trouble: Option<String>,
+) -> SeenState {
     if main.deleting.is_some() {
         return SeenState::Deleting;
+    }
+    if main.state == SeenState::Ready {
+        let unready =
+            others.filter(|(_, entry)| entry.deleting.is_none()).find_map(|(key, other)| {
+                match &other.state {
+                    SeenState::Pending(reason) => {
+                        Some(SeenState::Pending(format!("{key}: {reason}")))
+                    }
+                    SeenState::Failed(reason) => {
+                        Some(SeenState::Failed(format!("{key}: {reason}")))
+                    }
+                    SeenState::Ready | SeenState::Deleting => None,
+                }
+            });
+        return unready.unwrap_or(SeenState::Ready);
     }
     match (&main.state, trouble) {
         (SeenState::Pending(reason), Some(trouble)) => {
@@ -137,6 +172,15 @@ pub(super) async fn apply<K: Hosted>(
     let target = scene.target;
     let wanted = K::objects(scene, desired)
         .map_err(|unresolved| refused(FailureClass::Retry, unresolved.to_string()))?;
+    for object in &wanted {
+        let Key { api_version, kind, .. } = object.key();
+        if cluster.follow(&api_version, &kind, true).await?.is_none() {
+            let message = format!(
+                "the cluster has no {kind} of {api_version}: it comes with the support service that serves it"
+            );
+            return Err(refused(FailureClass::Retry, message));
+        }
+    }
     let found: Found = cluster.of(target.uid)?.into_iter().collect();
     make_namespace(cluster, target, &objects::namespace(target)).await?;
     for object in &wanted {

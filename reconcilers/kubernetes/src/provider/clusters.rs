@@ -10,6 +10,7 @@ use reconcilers::converge::{Call, Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Provider, Reconcile as _, Scene, Target};
 
 use super::Kubernetes;
+use super::entry::BRINGS;
 use crate::cluster::Reach;
 
 /// Where the kubeconfig of an existing cluster is kept. Its version is not told: a rotated one is used by itself.
@@ -36,7 +37,9 @@ impl Provider<Kind> for Kubernetes {
                     (SeenState::Pending(reason), OutputMap::new())
                 }
                 Reach::Reached { version, endpoint } => {
-                    (SeenState::Ready, outputs(&credentials, &version, &endpoint))
+                    let mut outputs = outputs(&credentials, &version, &endpoint);
+                    outputs.insert(BRINGS.into(), OutputValue::plain(cluster.brings()));
+                    (SeenState::Ready, outputs)
                 }
             };
             let desired = Kind::desired(scene.spec, scene.inputs).map(Desired::new);

@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use super::NAME;
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Trusts the last certificate of a file: the one that signed.
 pub(super) fn trusting(path: &Path) -> std::io::Result<Arc<ClientConfig>> {

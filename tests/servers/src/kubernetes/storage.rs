@@ -1,0 +1,39 @@
+//! Disks that pretend.
+
+use serde_json::json;
+
+use super::ControlPlane;
+
+/// How many there are.
+const DISKS: u32 = 20;
+
+impl ControlPlane {
+    /// A default class of storage, and disks of it.
+    pub(super) fn make_storage(&self) {
+        let class = json!({
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": "pretended",
+                "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
+            },
+            "provisioner": "kubernetes.io/no-provisioner",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        self.make("/apis/storage.k8s.io/v1/storageclasses", &class);
+        for number in 0..DISKS {
+            let disk = json!({
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": { "name": format!("disk-{number}") },
+                "spec": {
+                    "storageClassName": "pretended",
+                    "capacity": { "storage": "1Ti" },
+                    "accessModes": ["ReadWriteOnce"],
+                    "hostPath": { "path": format!("/pretended/{number}") },
+                },
+            });
+            self.make("/api/v1/persistentvolumes", &disk);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! How the world reaches workloads on a real Kubernetes: gateways, routes, certificates and names.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
+
+use std::path::Path;
+
+use domain::environment::Environment;
+use domain::plan::Purpose;
+use domain::{Resource, StreamId, environment};
+use serde_json::{Value, json};
+use servers::kubernetes::{ControlPlane, Options, PRETENDED};
+use tests::{Plane, namespace, now};
+
+fn control_plane() -> ControlPlane {
+    ControlPlane::start(&Options { nodes: 1, ..Options::default() })
+}
+
+const GATEWAY: &str = "support-service/real_gateway";
+
+/// What keeps a resource from being ready: what it waits for, or how it failed.
+async fn trouble(plane: &Plane, id: &str) -> String {
+    let resource = plane.resource(id).await;
+    let failed = resource.body().and_then(|body| body.action.as_ref()?.failure.clone());
+    let blocked = plane.blocker(id).await;
+    failed.map_or(blocked, |failed| failed.message)
+}
+
+async fn says(plane: &Plane, id: &str, words: &str) {
+    plane.until(words, async || trouble(plane, id).await.contains(words)).await;
+}
+
+/// A shop with a name and two routes.
+fn shop(host: &str) -> String {
+    format!(
+        "name: shop\nimage: registry.example/web:1\nport: 8080\nresources:\n  dns:\n    type: dns\n    params: {{host: {host}}}\n  \
+         all:\n    type: route\n    params: {{workload: shop, host: '${{resources.dns.host}}'}}\n  \
+         cart:\n    type: route\n    params: {{workload: shop, host: '${{resources.dns.host}}', path: /cart}}\n"
+    )
+}
+
+/// `dev` again, whose routes have certificates.
+async fn certify(plane: &Plane) {
+    let stream = StreamId::new(plane.tenant().clone(), environment::KIND, "dev".parse().unwrap());
+    let state = plane.executor.load_state::<Environment>(&stream.unwrap()).await.unwrap().state;
+    let definition = environment::Definition { tls: true, ..state.definition.clone().unwrap() };
+    let command = environment::Command::Define { definition, at: now() };
+    plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+}
+
+async fn apply(plane: &Plane, folder: &Path, text: &str) {
+    let file = folder.join("shop.yaml");
+    std::fs::write(&file, text).unwrap();
+    plane.apply("shop", &[&file], &[]).await;
+}
+
+fn get(cluster: &ControlPlane, what: &str, namespace: &str) -> Vec<Value> {
+    let text = cluster.kubectl(&["get", what, "-n", namespace, "-o", "json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    list["items"].as_array().unwrap().clone()
+}
+
+/// What the only certificate's listener, and each route to a service, says.
+fn routes(cluster: &ControlPlane) -> Vec<(String, Value)> {
+    let found = get(cluster, "httproutes", &namespace("shop"));
+    let served = found.iter().filter(|route| !route["spec"]["rules"][0]["backendRefs"].is_null());
+    served
+        .map(|route| {
+            let path = route["spec"]["rules"][0]["matches"][0]["path"]["value"].clone();
+            (path.as_str().unwrap().to_owned(), route["spec"].clone())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_is_served_by_the_gateway_that_the_cluster_brings_along() {
+    let cluster = control_plane();
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    certify(&plane).await;
+    apply(&plane, directory.path(), &shop("shop.test")).await;
+    plane.deliver("shop").await;
+
+    let all = cluster.kubectl(&["get", "gateways", "-A", "-o", "json"]);
+    let all: Value = serde_json::from_str(&all).unwrap();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1, "one for the whole cluster");
+    assert_eq!(all["items"][0]["spec"]["gatewayClassName"], PRETENDED);
+    let routes = routes(&cluster);
+    let paths: Vec<&str> = routes.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["/", "/cart"]);
+    for (_, spec) in &routes {
+        assert_eq!(spec["hostnames"], json!(["shop.test"]));
+        assert_eq!(spec["rules"][0]["backendRefs"][0]["name"], "shop");
+        assert_eq!(spec["parentRefs"][0]["kind"], "ListenerSet", "{spec}");
+    }
+    // Both share the listener and the certificate of their host.
+    let listeners = get(&cluster, "listenersets", &namespace("shop"));
+    assert_eq!(listeners.len(), 1);
+    let certificates = get(&cluster, "certificates", &namespace("shop"));
+    assert_eq!(certificates[0]["spec"]["issuerRef"]["name"], PRETENDED);
+    let secret = &certificates[0]["spec"]["secretName"];
+    assert_eq!(&listeners[0]["spec"]["listeners"][0]["tls"]["certificateRefs"][0]["name"], secret);
+    let names = get(&cluster, "dnsendpoints", &namespace("shop"));
+    let endpoint = &names[0]["spec"]["endpoints"][0];
+    assert_eq!((&endpoint["dnsName"], &endpoint["recordType"]), (&json!("shop.test"), &json!("A")));
+
+    plane.delete("shop").await;
+    plane
+        .until("the gateway to go", async || {
+            matches!(plane.resource(GATEWAY).await, Resource::Gone(_))
+        })
+        .await;
+    let kinds = "httproutes,listenersets,gateways,certificates,dnsendpoints";
+    let left = cluster.kubectl(&["get", kinds, "-A", "-o", "name"]);
+    assert_eq!(left.trim(), "", "all of it is gone, and the gateway that nobody needs");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_says_so_and_what_is_missing_is_waited_for() {
+    let cluster = control_plane();
+    let directory = tempfile::tempdir().unwrap();
+    let _ = cluster.kubectl(&["delete", "gatewayclass", PRETENDED]);
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    certify(&plane).await;
+    apply(&plane, directory.path(), &shop("refused.test")).await;
+    plane.begin("shop", Purpose::Deploy).await;
+    says(&plane, GATEWAY, "cluster/real does not bring an accepted GatewayClass").await;
+    cluster.bring_gateways();
+    says(&plane, "certificate/dev_shop_all", "it is not ready: DoesNotExist").await;
+    plane.until("the gateway", async || plane.resource(GATEWAY).await.is_ready()).await;
+    plane.stop().await;
+}
