@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::kinds::{Cluster, Manifests, Volume, Workload};
+use domain::kinds::{Cluster, Helm, Manifests, Volume, Workload};
 use domain::text::Inputs;
 use domain::{ResourceId, StreamId};
 use futures::FutureExt as _;
@@ -34,6 +34,7 @@ impl<W: World> Beside<W> {
             Arc::new(Self { world: Arc::clone(world), kubernetes: Arc::clone(kubernetes) });
         Providers {
             cluster: Provided::from(Arc::clone(&beside)),
+            helm: Provided::from(Arc::clone(&beside)),
             manifests: Provided::from(Arc::clone(&beside)),
             volume: Provided::from(Arc::clone(&beside)),
             workload: Provided::from(beside),
@@ -61,6 +62,12 @@ fn is_hosted<K: Hosted>(scene: Scene<'_, K>) -> bool {
 
 fn is_kept_here(inputs: &Inputs, cluster: &ResourceId) -> bool {
     credentials(inputs, cluster).is_some_and(|credentials| credentials.store == FILES)
+}
+
+impl Placed for Helm {
+    fn is_real(scene: Scene<'_, Self>) -> bool {
+        is_kept_here(scene.inputs, &scene.spec.cluster)
+    }
 }
 
 impl Placed for Manifests {

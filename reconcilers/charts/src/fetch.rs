@@ -1,0 +1,201 @@
+//! A chart's archive, from a repository, a registry or a mirror of either. What was pinned is what is taken.
+//!
+//! # Guarantees
+//! - Where a SHA-256 is pinned, nothing else is given, wherever it came from. What the repository itself says of its
+//!   archive must be so, too.
+//! - Answers have limits, redirects are few, and lead only to where the first request could have gone.
+//! - No credentials, no cookies, no proxy of the environment.
+
+mod guard;
+mod index;
+mod oci;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::commit::Hash;
+use futures::StreamExt as _;
+use reqwest::{Client, RequestBuilder, Response};
+use url::Url;
+
+use crate::unpack::ARCHIVE_BYTES_MAX;
+use crate::{Error, lasting, passing};
+pub use guard::Reach;
+
+/// How long a server may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long one answer may take in all: 16 MB over a slow line.
+const ANSWER: Duration = Duration::from_secs(120);
+/// What a server may be asked again after one redirect each.
+const REDIRECTS_MAX: usize = 5;
+
+/// A chart in a repository or a registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The address of the repository, or `oci://…` with the chart's name at its end.
+    pub url: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: &'a str,
+    /// What its archive must be, if that was said.
+    pub sha256: Option<Hash>,
+}
+
+/// Where charts are had instead of where they say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mirror {
+    /// A folder of archives, `<name>-<version>.tgz`.
+    Folder(PathBuf),
+    /// A repository, or `oci://…` below which the charts are by name.
+    Url(String),
+}
+
+impl Mirror {
+    /// Reads what somebody wrote.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        let is_url = ["https://", "http://", "oci://"].iter().any(|start| text.starts_with(start));
+        if is_url { Self::Url(text.trim_end_matches('/').to_owned()) } else { Self::Folder(text.into()) }
+    }
+}
+
+/// Mirrors by environment; the one of no name is for all others.
+pub type Mirrors = BTreeMap<String, Mirror>;
+
+/// Fetches charts.
+pub struct Fetcher {
+    /// For what applications name.
+    strict: Client,
+    reach: Reach,
+    /// For mirrors, which whoever runs the server chose.
+    trusting: Client,
+    mirrors: Mirrors,
+}
+
+impl Fetcher {
+    /// Fetches from where `reach` allows, and from mirrors.
+    ///
+    /// # Errors
+    /// When the machine's certificate authorities cannot be read.
+    pub fn new(reach: Reach, mirrors: Mirrors) -> Result<Self, Error> {
+        // Another library may have brought another provider along; the first choice stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let strict = guard::client(reach, CONNECT, ANSWER, REDIRECTS_MAX)?;
+        let trusting = guard::client(Reach::Private, CONNECT, ANSWER, REDIRECTS_MAX)?;
+        Ok(Self { strict, reach, trusting, mirrors })
+    }
+
+    /// The chart's archive, for an environment.
+    ///
+    /// # Errors
+    /// When it cannot be had, or is not what was pinned.
+    pub async fn fetch(&self, wanted: Wanted<'_>, environment: &str) -> Result<Vec<u8>, Error> {
+        let mirror = self.mirrors.get(environment).or_else(|| self.mirrors.get(""));
+        let bytes = match mirror {
+            None => self.from(&self.strict, self.reach, wanted).await?,
+            Some(Mirror::Folder(folder)) => from_folder(folder, wanted).await?,
+            Some(Mirror::Url(url)) => {
+                let at = if url.starts_with("oci://") { format!("{url}/{}", wanted.name) } else { url.clone() };
+                self.from(&self.trusting, Reach::Private, Wanted { url: &at, ..wanted }).await?
+            }
+        };
+        let Wanted { name, version, .. } = wanted;
+        match wanted.sha256 {
+            Some(pinned) if Hash::of(&bytes) != pinned => {
+                let is = Hash::of(&bytes);
+                lasting(format!("the archive of {name} {version} is not the one that was pinned: its SHA-256 is {is}, not {pinned}"))
+            }
+            _ => Ok(bytes),
+        }
+    }
+
+    async fn from(&self, client: &Client, reach: Reach, wanted: Wanted<'_>) -> Result<Vec<u8>, Error> {
+        let asked = Asked { client, reach, pinned: wanted.sha256.is_some() };
+        match wanted.url.strip_prefix("oci://") {
+            Some(place) => oci::fetch(&asked, place, wanted.version).await,
+            None => index::fetch(&asked, wanted).await,
+        }
+    }
+}
+
+/// An archive of a folder. Names were checked when they were read: they lead nowhere else.
+async fn from_folder(folder: &std::path::Path, wanted: Wanted<'_>) -> Result<Vec<u8>, Error> {
+    let Wanted { name, version, .. } = wanted;
+    let file = format!("{name}-{version}.tgz");
+    if file.contains(['/', '\\']) {
+        return lasting(format!("`{file}` is not the name of a file"));
+    }
+    let place = folder.join(&file);
+    let length = tokio::fs::metadata(&place).await.map(|metadata| metadata.len());
+    match length {
+        Ok(length) if length > ARCHIVE_BYTES_MAX as u64 => {
+            lasting(format!("{} has {length} bytes; at most {ARCHIVE_BYTES_MAX} are read", place.display()))
+        }
+        Ok(_) => tokio::fs::read(&place)
+            .await
+            .map_err(|error| Error::Passing(format!("{} cannot be read: {error}", place.display()))),
+        Err(_) => lasting(format!("there is no {file} in the folder of charts, {}", folder.display())),
+    }
+}
+
+/// Whoever is asked, and how far one may go.
+struct Asked<'a> {
+    client: &'a Client,
+    reach: Reach,
+    pinned: bool,
+}
+
+impl Asked<'_> {
+    /// A request for an address, if it may be asked.
+    fn get(&self, url: &str) -> Result<RequestBuilder, Error> {
+        let parsed = Url::parse(url).or_else(|_| lasting(format!("{url} is not an address")))?;
+        guard::check(&parsed, self.reach).map_err(Error::Lasting)?;
+        // Whoever sits between could give anything; what is pinned is known again.
+        if parsed.scheme() == "http" && !self.pinned && !guard::is_this_machine(&parsed) {
+            return lasting(format!("{url} is not encrypted: pin the chart by its sha256, or use https"));
+        }
+        Ok(self.client.get(parsed))
+    }
+}
+
+/// Sends a request.
+async fn send(request: RequestBuilder, url: &str) -> Result<Response, Error> {
+    request.send().await.map_err(|error| {
+        let words = told(&error);
+        if words.contains(guard::REFUSED) { Error::Lasting(words) } else { Error::Passing(format!("{url}: {words}")) }
+    })
+}
+
+/// What an answer holds, if it is one.
+async fn body(response: Response, url: &str, bytes_max: usize) -> Result<Vec<u8>, Error> {
+    let status = response.status();
+    if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
+        return passing(format!("{url} answers {status}"));
+    }
+    if !status.is_success() {
+        return lasting(format!("{url} answers {status}"));
+    }
+    let mut bytes = Vec::new();
+    let mut pieces = response.bytes_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| Error::Passing(format!("{url}: {}", told(&error))))?;
+        if bytes.len() + piece.len() > bytes_max {
+            return lasting(format!("{url} answers more than {bytes_max} bytes"));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
+/// An error with its causes, which say what happened.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
