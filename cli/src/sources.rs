@@ -216,8 +216,9 @@ fn read_folder(
     let refused = |path: &str, why: &str| {
         Err(Failure::new(Exit::Invalid, format!("cannot send {path}: {why}")))
     };
-    let failed =
-        |error: std::io::Error| Failure::new(Exit::Invalid, format!("cannot read {folder}: {error}"));
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Invalid, format!("cannot read {folder}: {error}"))
+    };
     if depth > FOLDER_DEPTH_MAX {
         return refused(folder, "it is too deep");
     }

@@ -7,6 +7,7 @@
     reason = "tests build on this"
 )]
 
+mod files;
 pub mod history;
 pub mod samples;
 
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::application::{self, Application, Model, Parsed, Source, SourceFile};
+use charts::fetch::{Fetcher, Mirrors, Reach};
+use domain::application::{self, Application, Model, Parsed};
 use domain::class::Class;
 use domain::commit::{Actor, ActorSort, Context};
 use domain::environment::Environment;
@@ -26,7 +28,6 @@ use domain::{
 };
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
-use charts::fetch::{Fetcher, Mirrors, Reach};
 use kubernetes::{Beside, Charts, Clusters, Kubernetes};
 use projections::{State, Views};
 use reconcilers::contents::keep;
@@ -37,6 +38,8 @@ use sim::{Nature, Sim};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+pub use files::{read, read_whole};
 
 /// How long anything may take. Far beyond what it takes: a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -349,52 +352,14 @@ pub fn namespace(application: &str) -> String {
     kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: Uuid::nil() })
 }
 
-/// Reads an application's files with what they name.
-#[must_use]
-pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
-    read_whole(application, files, images).model
-}
-
-/// The same, with what the model names by digests.
-#[must_use]
-pub fn read_whole(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Parsed {
-    let files: Vec<SourceFile> = files
-        .iter()
-        .map(|path| SourceFile {
-            path: path.display().to_string(),
-            text: std::fs::read_to_string(path).unwrap(),
-        })
-        .collect();
-    let mut companions = BTreeMap::new();
-    for path in application::companions(&files) {
-        if Path::new(&path).is_dir() {
-            samples::read_folder(&path, &mut companions);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            companions.insert(path, bytes);
-        }
-    }
-    let images =
-        images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
-    let source = Source {
-        files: &files,
-        companions: &companions,
-        application: Some(application),
-        images: &images,
-    };
-    match application::parse_whole(&source) {
-        Ok(parsed) => parsed,
-        Err(wrong) => panic!(
-            "{application}: {}",
-            wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        ),
-    }
-}
-
 /// What makes objects of charts: the pinned helm, which may ask this machine for them.
 #[must_use]
 pub fn charts_by(mirrors: Mirrors) -> Charts {
     let fetcher = Fetcher::new(Reach::Private, mirrors).unwrap();
-    Charts { fetcher, program: charts::render::Helm::new(Some(samples::root().join("target/servers/helm"))) }
+    Charts {
+        fetcher,
+        program: charts::render::Helm::new(Some(samples::root().join("target/servers/helm"))),
+    }
 }
 
 /// The machine's time.

@@ -1,6 +1,5 @@
 //! Applications to test with: public Score documents, or the project's own where those are not there.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The repository.
@@ -87,19 +86,6 @@ pub fn unprotected_shop(folder: &Path) -> PathBuf {
     let text = text.replace("db: {type: postgres, delete: protect}", "db: {type: postgres}");
     std::fs::write(&file, text).unwrap();
     file
-}
-
-/// Reads a folder as the command line does, with its paths as they were given.
-pub fn read_folder(folder: &str, into: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
-            read_folder(&path, into);
-        } else {
-            into.insert(path.clone(), std::fs::read(&path).unwrap());
-        }
-    }
 }
 
 /// Files of Kubernetes objects: what public charts become, or the project's own where those are not there.

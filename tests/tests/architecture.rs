@@ -18,7 +18,10 @@ const MAY_SEE: &[(&str, &[&str])] = &[
     ("cairn-reconcilers", &["cairn-domain", "cairn-journal"]),
     ("cairn-sim", &["cairn-domain", "cairn-journal", "cairn-reconcilers"]),
     ("cairn-charts", &["cairn-domain"]),
-    ("cairn-kubernetes", &["cairn-domain", "cairn-journal", "cairn-reconcilers", "cairn-charts", "cairn-servers"]),
+    (
+        "cairn-kubernetes",
+        &["cairn-domain", "cairn-journal", "cairn-reconcilers", "cairn-charts", "cairn-servers"],
+    ),
     ("cairn-api", &["cairn-domain", "cairn-journal", "cairn-projections", "cairn-reconcilers"]),
     ("cairn-cli", PARTS),
     ("cairn-tests", PARTS),

@@ -65,7 +65,8 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let release = Release::new("shop", directory.path());
     let values = json!({ "message": "hello", "elsewhere": "other" });
-    let params = json!({ "chart": "shop", "release": "shop", "namespace": NAMESPACE, "values": values });
+    let params =
+        json!({ "chart": "shop", "release": "shop", "namespace": NAMESPACE, "values": values });
     release.deliver(&plane, &params).await;
 
     let data = config(&cluster, "shop-config")["data"].clone();
@@ -91,7 +92,8 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     let web = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/shop-web");
     let patch = r#"--patch={"spec": {"replicas": 3}}"#;
     let _ = cluster.kubectl(&["patch", "deployment", "shop-web", "--namespace", NAMESPACE, patch]);
-    let _ = cluster.ask(&format!("DELETE /api/v1/namespaces/{NAMESPACE}/secrets/shop-secret"), &Value::Null);
+    let _ = cluster
+        .ask(&format!("DELETE /api/v1/namespaces/{NAMESPACE}/secrets/shop-secret"), &Value::Null);
     plane
         .until("both to be set right", async || {
             object(&cluster, &web)["spec"]["replicas"] == 1 && secret(&cluster) == first
@@ -103,9 +105,15 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     // An upgrade: the plan names what changes; what is not wanted any more goes.
     release.edit("templates/config.yaml", "  message:", "  added: yes-it-is\n  message:");
     let values = json!({ "message": "bonjour", "replicas": 2, "cache": { "enabled": true } });
-    let params = json!({ "chart": "shop", "release": "shop", "namespace": NAMESPACE, "values": values });
+    let params =
+        json!({ "chart": "shop", "release": "shop", "namespace": NAMESPACE, "values": values });
     let planned = release.planned(&plane, &params).await;
-    for path in ["chart.files.templates/config.yaml", "values.message", "values.replicas", "values.elsewhere"] {
+    for path in [
+        "chart.files.templates/config.yaml",
+        "values.message",
+        "values.replicas",
+        "values.elsewhere",
+    ] {
         assert!(planned.iter().any(|changed| changed.contains(path)), "{path}: {planned:?}");
     }
     plane.deliver("shop").await;
@@ -123,12 +131,28 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     for path in [&web, &widget, &format!("/api/v1/namespaces/{NAMESPACE}/configmaps/shop-config")] {
         assert!(object(&cluster, path).is_null(), "{path} is left");
     }
-    assert!(["first", "second", "migrate", "goodbye", "gone"].iter().all(|name| job(&cluster, name).is_null()));
-    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.shop.example.com";
+    assert!(
+        ["first", "second", "migrate", "goodbye", "gone"]
+            .iter()
+            .all(|name| job(&cluster, name).is_null())
+    );
+    let definition =
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.shop.example.com";
     assert!(object(&cluster, definition).is_null());
-    let left = cluster.kubectl(&["get", "all,configmap,secret", "-A", "-l", "cairn.dev/uid", "-o", "name"]);
+    let left = cluster.kubectl(&[
+        "get",
+        "all,configmap,secret",
+        "-A",
+        "-l",
+        "cairn.dev/uid",
+        "-o",
+        "name",
+    ]);
     assert_eq!(left, "", "something is left");
-    assert!(!object(&cluster, &format!("/api/v1/namespaces/{NAMESPACE}")).is_null(), "it was there before");
+    assert!(
+        !object(&cluster, &format!("/api/v1/namespaces/{NAMESPACE}")).is_null(),
+        "it was there before"
+    );
     plane.stop().await;
 }
 
@@ -145,16 +169,26 @@ async fn values_are_judged_hooks_may_fail_and_what_is_to_be_kept_is_kept() {
     assert!(config(&cluster, "shop-config").is_null(), "nothing was applied");
 
     // A hook that fails stops the rest, and says why; what it made can be removed, so that it runs again.
-    release.edit("templates/hooks.yaml", "\"name\" \"first\" \"hook\"", "\"name\" \"first\" \"deadline\" 1 \"hook\"");
+    release.edit(
+        "templates/hooks.yaml",
+        "\"name\" \"first\" \"hook\"",
+        "\"name\" \"first\" \"deadline\" 1 \"hook\"",
+    );
     release.edit("templates/_helpers.tpl", "  backoffLimit: 0\n", "  backoffLimit: 0\n  {{- with .deadline }}\n  activeDeadlineSeconds: {{ . }}\n  suspend: false\n  {{- end }}\n");
     release.edit("templates/_helpers.tpl", "      restartPolicy: Never\n", "      restartPolicy: Never\n      {{- if .deadline }}\n      nodeSelector: {no: where}\n      {{- end }}\n");
     release.begin(&plane, &params(json!({ "kept": true }))).await;
-    release.says(&plane, &["the pre-install hook Job sup/shop-first failed", "DeadlineExceeded"]).await;
+    release
+        .says(&plane, &["the pre-install hook Job sup/shop-first failed", "DeadlineExceeded"])
+        .await;
     assert!(config(&cluster, "shop-config").is_null(), "what comes after the hook was not applied");
 
     release.edit("templates/hooks.yaml", "\"deadline\" 1 ", "");
     release.deliver(&plane, &params(json!({ "kept": true }))).await;
-    assert_eq!(config(&cluster, "shop-config")["data"]["installed"], "true", "it was not installed before");
+    assert_eq!(
+        config(&cluster, "shop-config")["data"]["installed"],
+        "true",
+        "it was not installed before"
+    );
     plane.delete("shop").await;
     let kept = config(&cluster, "shop-config");
     assert_eq!(kept["data"]["message"], "hello");

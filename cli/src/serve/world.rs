@@ -71,7 +71,9 @@ fn charts(args: &crate::args::Charts) -> Outcome<kubernetes::Charts> {
     let reach = if args.private { Reach::Private } else { Reach::Public };
     let fetcher = Fetcher::new(reach, args.mirrors.iter().cloned().collect());
     let fetcher = fetcher.map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
-    if let Some(Mirror::Folder(folder)) = args.mirrors.iter().map(|(_, mirror)| mirror).find(is_missing) {
+    if let Some(Mirror::Folder(folder)) =
+        args.mirrors.iter().map(|(_, mirror)| mirror).find(is_missing)
+    {
         let message = format!("there is no folder of charts {}", folder.display());
         return Err(Failure::new(Exit::NotFound, message));
     }

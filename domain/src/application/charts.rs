@@ -17,7 +17,8 @@ pub(super) const TYPE: &str = "helm";
 /// What one file of a chart, or its archive, may hold: what can be kept in the log as one content.
 const FILE_BYTES_MAX: usize = 2_000_000;
 /// What a file of values may hold: the longest that a public chart brings along has 200 KB.
-const LIMITS: Limits = Limits { bytes: 1024 * 1024, documents: 1, depth: 64, nodes: 100_000, repeats: true };
+const LIMITS: Limits =
+    Limits { bytes: 1024 * 1024, documents: 1, depth: 64, nodes: 100_000, repeats: true };
 
 impl Reader<'_> {
     /// Puts, in the place of the folder or archive and of the files of values that a resource names, what is in them.
@@ -109,14 +110,16 @@ impl Reader<'_> {
         let files: BTreeMap<&str, &Vec<u8>> =
             within.map(|(path, bytes)| (path.split_at(folder.len()).1, bytes)).collect();
         if !files.contains_key("Chart.yaml") {
-            let what = if files.is_empty() { "there is no chart" } else { "there is no Chart.yaml" };
+            let what =
+                if files.is_empty() { "there is no chart" } else { "there is no Chart.yaml" };
             self.findings
                 .error(place, format!("{what} at `{path}`, or it is too large to be sent"))
                 .hint("paths are relative to this file; a chart is a folder with a Chart.yaml, or an archive of one");
             return;
         }
         if files.len() > FILES_MAX {
-            let message = format!("`{path}` has {} files; at most {FILES_MAX} are kept", files.len());
+            let message =
+                format!("`{path}` has {} files; at most {FILES_MAX} are kept", files.len());
             self.findings.error(place, message).hint("package the chart: `helm package`");
             return;
         }
@@ -238,9 +241,15 @@ mod tests {
     fn read(params: &str, companions: &[(&str, &str)]) -> Result<Parsed, Vec<Diagnostic>> {
         let text = format!("name: a\nresources:\n  web: {{type: helm, params: {params}}}\n");
         let files = [SourceFile { path: "dir/app.yaml".into(), text }];
-        let companions = companions.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        let companions =
+            companions.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
         let (companions, images) = (companions.collect(), BTreeMap::new());
-        parse_whole(&Source { files: &files, companions: &companions, application: None, images: &images })
+        parse_whole(&Source {
+            files: &files,
+            companions: &companions,
+            application: None,
+            images: &images,
+        })
     }
 
     fn params(text: &str, companions: &[(&str, &str)]) -> Map<String, Json> {
@@ -249,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_chart_is_in_a_repository_a_registry_a_folder_or_an_archive() {
-        let pinned = params("{chart: web, repository: 'https://a.test', version: 1.2.3, sha256: x}", &[]);
+        let pinned =
+            params("{chart: web, repository: 'https://a.test', version: 1.2.3, sha256: x}", &[]);
         assert_eq!(
             pinned["chart"],
             json!({ "name": "web", "repository": "https://a.test", "version": "1.2.3", "sha256": "x" })
@@ -258,9 +268,15 @@ mod tests {
             params("{chart: 'oci://a.test/web', version: 1.2.3}", &[])["chart"],
             json!({ "oci": "oci://a.test/web", "version": "1.2.3" })
         );
-        let folder = [("dir/charts/web/Chart.yaml", "name: web"), ("dir/charts/web/templates/a.yaml", "a: b")];
+        let folder = [
+            ("dir/charts/web/Chart.yaml", "name: web"),
+            ("dir/charts/web/templates/a.yaml", "a: b"),
+        ];
         let parsed = read("{chart: ./charts/web/}", &folder.map(|(path, text)| (path, text)));
-        assert!(parsed.unwrap_err()[0].message.contains("there is no chart"), "a path is taken as it is written");
+        assert!(
+            parsed.unwrap_err()[0].message.contains("there is no chart"),
+            "a path is taken as it is written"
+        );
         let parsed = read("{chart: charts/web}", &folder).unwrap();
         let chart = &parsed.model.resources["web"].params["chart"];
         let digest = Hash::of(b"a: b").to_hex();
@@ -278,7 +294,10 @@ mod tests {
             ("dir/one.yaml", "a: {b: 1, c: yes}\ncommand: [echo, $HOME, \"${POD}\", \"$$\"]\n"),
             ("dir/two.yaml", "a: {b: 2}\nlist: [1]\n"),
         ];
-        let found = params("{chart: c.tgz, values_files: [one.yaml, two.yaml], values: {list: [2], a: {d: x}}}", &files);
+        let found = params(
+            "{chart: c.tgz, values_files: [one.yaml, two.yaml], values: {list: [2], a: {d: x}}}",
+            &files,
+        );
         assert_eq!(
             found["values"],
             json!({ "a": { "b": 2, "c": true, "d": "x" }, "command": ["echo", "$$HOME", "$${POD}", "$$$$"], "list": [2] })

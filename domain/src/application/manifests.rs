@@ -16,8 +16,13 @@ use crate::kinds::manifests::{OBJECTS_MAX, ObjectKey};
 /// The resource type whose files these are.
 pub(super) const TYPE: &str = "manifests";
 /// What a file of objects may hold: the largest public chart has 5.2 MB, 135 objects and 300,000 values.
-const LIMITS: Limits =
-    Limits { bytes: 16 * 1024 * 1024, documents: 1_000, depth: 128, nodes: 2_000_000, repeats: false };
+const LIMITS: Limits = Limits {
+    bytes: 16 * 1024 * 1024,
+    documents: 1_000,
+    depth: 128,
+    nodes: 2_000_000,
+    repeats: false,
+};
 /// Hooks of Helm that run when a chart is put in place. Others, such as tests, are no part of what is wanted.
 const HOOKS: [&str; 5] =
     ["crd-install", "pre-install", "post-install", "pre-upgrade", "post-upgrade"];

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::findings::{Findings, Place};
 use super::keys::suggest;
-use super::{charts, manifests};
 use super::model::Model;
 use super::reader::{Fields, Reader, describe};
 use super::score::{Draft, Drafts};
 use super::yaml::{Node, Value, documents};
+use super::{charts, manifests};
 use crate::diagnostic::Diagnostic;
 use crate::name::is_label;
 

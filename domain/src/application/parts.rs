@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::findings::Place;
-use super::{charts, manifests};
 use super::model::{OnDelete, ResourceRequest};
 use super::pattern::{is_annotation, is_id, is_score_name, is_type};
 use super::reader::{Reader, Spot, Use};
 use super::scalar::{Meaning, json, meaning};
 use super::yaml::{Entry, Node, Value};
+use super::{charts, manifests};
 use crate::kinds::workload::{Port, Protocol};
 
 /// The most resources of one application.

@@ -85,8 +85,9 @@ impl Reader<'_> {
         let namespace = namespace.filter(|namespace| !namespace.is_empty());
         match ObjectKey::new(&api_version, &kind, namespace, &name) {
             Ok(_) if body.to_string().len() > OBJECT_BYTES_MAX => {
-                let message =
-                    format!("{kind} {name} is larger than the {OBJECT_BYTES_MAX} bytes of an object");
+                let message = format!(
+                    "{kind} {name} is larger than the {OBJECT_BYTES_MAX} bytes of an object"
+                );
                 self.findings.error(start(node), message);
             }
             Ok(key) => found.push(Rendered { key, body, hook }),

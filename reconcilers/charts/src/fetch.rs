@@ -57,7 +57,11 @@ impl Mirror {
     #[must_use]
     pub fn read(text: &str) -> Self {
         let is_url = ["https://", "http://", "oci://"].iter().any(|start| text.starts_with(start));
-        if is_url { Self::Url(text.trim_end_matches('/').to_owned()) } else { Self::Folder(text.into()) }
+        if is_url {
+            Self::Url(text.trim_end_matches('/').to_owned())
+        } else {
+            Self::Folder(text.into())
+        }
     }
 }
 
@@ -97,7 +101,11 @@ impl Fetcher {
             None => self.from(&self.strict, self.reach, wanted).await?,
             Some(Mirror::Folder(folder)) => from_folder(folder, wanted).await?,
             Some(Mirror::Url(url)) => {
-                let at = if url.starts_with("oci://") { format!("{url}/{}", wanted.name) } else { url.clone() };
+                let at = if url.starts_with("oci://") {
+                    format!("{url}/{}", wanted.name)
+                } else {
+                    url.clone()
+                };
                 self.from(&self.trusting, Reach::Private, Wanted { url: &at, ..wanted }).await?
             }
         };
@@ -105,13 +113,20 @@ impl Fetcher {
         match wanted.sha256 {
             Some(pinned) if Hash::of(&bytes) != pinned => {
                 let is = Hash::of(&bytes);
-                lasting(format!("the archive of {name} {version} is not the one that was pinned: its SHA-256 is {is}, not {pinned}"))
+                lasting(format!(
+                    "the archive of {name} {version} is not the one that was pinned: its SHA-256 is {is}, not {pinned}"
+                ))
             }
             _ => Ok(bytes),
         }
     }
 
-    async fn from(&self, client: &Client, reach: Reach, wanted: Wanted<'_>) -> Result<Vec<u8>, Error> {
+    async fn from(
+        &self,
+        client: &Client,
+        reach: Reach,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<u8>, Error> {
         let asked = Asked { client, reach, pinned: wanted.sha256.is_some() };
         match wanted.url.strip_prefix("oci://") {
             Some(place) => oci::fetch(&asked, place, wanted.version).await,
@@ -130,13 +145,16 @@ async fn from_folder(folder: &std::path::Path, wanted: Wanted<'_>) -> Result<Vec
     let place = folder.join(&file);
     let length = tokio::fs::metadata(&place).await.map(|metadata| metadata.len());
     match length {
-        Ok(length) if length > ARCHIVE_BYTES_MAX as u64 => {
-            lasting(format!("{} has {length} bytes; at most {ARCHIVE_BYTES_MAX} are read", place.display()))
+        Ok(length) if length > ARCHIVE_BYTES_MAX as u64 => lasting(format!(
+            "{} has {length} bytes; at most {ARCHIVE_BYTES_MAX} are read",
+            place.display()
+        )),
+        Ok(_) => tokio::fs::read(&place).await.map_err(|error| {
+            Error::Passing(format!("{} cannot be read: {error}", place.display()))
+        }),
+        Err(_) => {
+            lasting(format!("there is no {file} in the folder of charts, {}", folder.display()))
         }
-        Ok(_) => tokio::fs::read(&place)
-            .await
-            .map_err(|error| Error::Passing(format!("{} cannot be read: {error}", place.display()))),
-        Err(_) => lasting(format!("there is no {file} in the folder of charts, {}", folder.display())),
     }
 }
 
@@ -154,7 +172,9 @@ impl Asked<'_> {
         guard::check(&parsed, self.reach).map_err(Error::Lasting)?;
         // Whoever sits between could give anything; what is pinned is known again.
         if parsed.scheme() == "http" && !self.pinned && !guard::is_this_machine(&parsed) {
-            return lasting(format!("{url} is not encrypted: pin the chart by its sha256, or use https"));
+            return lasting(format!(
+                "{url} is not encrypted: pin the chart by its sha256, or use https"
+            ));
         }
         Ok(self.client.get(parsed))
     }
@@ -164,7 +184,11 @@ impl Asked<'_> {
 async fn send(request: RequestBuilder, url: &str) -> Result<Response, Error> {
     request.send().await.map_err(|error| {
         let words = told(&error);
-        if words.contains(guard::REFUSED) { Error::Lasting(words) } else { Error::Passing(format!("{url}: {words}")) }
+        if words.contains(guard::REFUSED) {
+            Error::Lasting(words)
+        } else {
+            Error::Passing(format!("{url}: {words}"))
+        }
     })
 }
 

@@ -102,7 +102,8 @@ impl Helm {
         let program = self.program().await?;
         let values = scratch.join("values.json");
         let written = tokio::fs::write(&values, order.values.to_string()).await;
-        written.map_err(|error| Error::Passing(format!("the values cannot be written: {error}")))?;
+        written
+            .map_err(|error| Error::Passing(format!("the values cannot be written: {error}")))?;
         let arguments = arguments(order, &values);
         let _turn = self.turns.acquire().await;
         run(program, &arguments, scratch).await
@@ -130,21 +131,30 @@ async fn find(named: Option<&Path>) -> Result<Program, Error> {
     let path = match named {
         Some(path) => path.to_owned(),
         None => on_path("helm").ok_or_else(|| {
-            Error::Lasting("charts need the program helm, version 4: install it, or name it with --helm".into())
+            Error::Lasting(
+                "charts need the program helm, version 4: install it, or name it with --helm"
+                    .into(),
+            )
         })?,
     };
     let shown = path.display();
     let asked = Command::new(&path).args(["version", "--template", "{{.Version}}"]).env_clear();
-    let asked = asked.env("HOME", std::env::temp_dir()).stdin(Stdio::null()).kill_on_drop(true).output();
+    let asked =
+        asked.env("HOME", std::env::temp_dir()).stdin(Stdio::null()).kill_on_drop(true).output();
     let answer = match tokio::time::timeout(TIME_MAX, asked).await {
         Err(_) => return passing(format!("{shown} does not say its version")),
-        Ok(Err(error)) => return lasting(format!("{shown} cannot be run: {error}; name another with --helm")),
+        Ok(Err(error)) => {
+            return lasting(format!("{shown} cannot be run: {error}; name another with --helm"));
+        }
         Ok(Ok(answer)) => answer,
     };
     let version = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
     if !answer.status.success() || !version.starts_with(MAJOR) {
-        let version = if version.is_empty() { "of no version that it tells".into() } else { version };
-        return lasting(format!("{shown} is {version}; charts need version 4: name another with --helm"));
+        let version =
+            if version.is_empty() { "of no version that it tells".into() } else { version };
+        return lasting(format!(
+            "{shown} is {version}; charts need version 4: name another with --helm"
+        ));
     }
     Ok(Program { path, without_network: without_network().await })
 }
@@ -161,20 +171,25 @@ async fn without_network() -> Vec<String> {
         return Vec::new();
     };
     for flags in [vec!["--net"], vec!["--user", "--map-current-user", "--net"]] {
-        let tried = Command::new(&unshare).args(&flags).arg("true").stdin(Stdio::null()).output().await;
+        let tried =
+            Command::new(&unshare).args(&flags).arg("true").stdin(Stdio::null()).output().await;
         if tried.is_ok_and(|tried| tried.status.success()) {
             let flags = flags.into_iter().map(str::to_owned);
             return std::iter::once(unshare).chain(flags).collect();
         }
     }
-    warn!("charts are rendered with the network within reach: this machine does not allow `unshare --net`");
+    warn!(
+        "charts are rendered with the network within reach: this machine does not allow `unshare --net`"
+    );
     Vec::new()
 }
 
 async fn run(program: &Program, arguments: &[String], scratch: &Path) -> Result<String, Error> {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", LIMITS, "sh"]);
-    command.args([CPU_SECONDS_MAX, MEMORY_KIB_MAX, FILE_BLOCKS_MAX, FILES_MAX].map(|it| it.to_string()));
+    command.args(
+        [CPU_SECONDS_MAX, MEMORY_KIB_MAX, FILE_BLOCKS_MAX, FILES_MAX].map(|it| it.to_string()),
+    );
     command.args(&program.without_network).arg(&program.path).args(arguments);
     command.env_clear().env("HOME", scratch).env("TMPDIR", scratch).env("PATH", "/nonexistent");
     for (name, folder) in [
@@ -195,7 +210,8 @@ async fn run(program: &Program, arguments: &[String], scratch: &Path) -> Result<
     let mut group = Group::of(&child);
     let (output, talk) = (child.stdout.take(), child.stderr.take());
     let all = async {
-        let (output, talk) = tokio::join!(read(output, OUTPUT_BYTES_MAX), read(talk, TALK_BYTES_MAX));
+        let (output, talk) =
+            tokio::join!(read(output, OUTPUT_BYTES_MAX), read(talk, TALK_BYTES_MAX));
         (child.wait().await, output, talk)
     };
     let Ok((status, output, talk)) = tokio::time::timeout(TIME_MAX, all).await else {
@@ -245,7 +261,8 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, bytes_max: u64) -> Vec<u8>
 fn complaint(talk: &str, status: &str, scratch: &Path) -> String {
     let scratch = format!("{}/", scratch.display());
     let lines = talk.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines = lines.filter(|line| !line.starts_with("level=") && !line.starts_with("Use --debug"));
+    let lines =
+        lines.filter(|line| !line.starts_with("level=") && !line.starts_with("Use --debug"));
     let text = lines.collect::<Vec<_>>().join(" ").replace(&scratch, "");
     let text = text.strip_prefix("Error: ").unwrap_or(&text);
     let text: String = text.chars().take(TALK_CHARS_MAX).collect();

@@ -83,13 +83,19 @@ fn walk(
     nesting: usize,
 ) -> Result<String, Error> {
     if archive.len() > ARCHIVE_BYTES_MAX {
-        return lasting(format!("the archive has {} bytes; at most {ARCHIVE_BYTES_MAX} are read", archive.len()));
+        return lasting(format!(
+            "the archive has {} bytes; at most {ARCHIVE_BYTES_MAX} are read",
+            archive.len()
+        ));
     }
     if nesting > NESTING_MAX {
         return lasting(format!("there are archives more than {NESTING_MAX} deep within archives"));
     }
     let packed = u64::try_from(archive.len()).unwrap_or(u64::MAX);
-    let allowed = packed.saturating_mul(RATIO_MAX).max(RATIO_FROM).min(BYTES_MAX - counted.bytes.min(BYTES_MAX));
+    let allowed = packed
+        .saturating_mul(RATIO_MAX)
+        .max(RATIO_FROM)
+        .min(BYTES_MAX - counted.bytes.min(BYTES_MAX));
     let mut unpacked = Archive::new(Limited { inner: MultiGzDecoder::new(archive), left: allowed });
     let mut seen = BTreeSet::new();
     let mut root = None;
@@ -138,7 +144,9 @@ fn kind<R: Read>(entry: &Entry<'_, R>) -> Result<Kind, Error> {
         EntryType::Regular => Ok(Kind::File),
         EntryType::Directory => Ok(Kind::Folder),
         EntryType::XGlobalHeader => Ok(Kind::Nothing),
-        EntryType::Symlink | EntryType::Link => lasting(format!("`{path}` is a link; a chart has none")),
+        EntryType::Symlink | EntryType::Link => {
+            lasting(format!("`{path}` is a link; a chart has none"))
+        }
         _ => lasting(format!("`{path}` is neither a file nor a folder")),
     }
 }
@@ -151,7 +159,8 @@ fn checked_path<R: Read>(entry: &Entry<'_, R>) -> Result<String, Error> {
     };
     let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
     let shown: String = path.chars().take(80).collect();
-    let fits = path.split('/').count() <= DEPTH_MAX && path.split('/').all(|name| name.len() <= NAME_MAX);
+    let fits =
+        path.split('/').count() <= DEPTH_MAX && path.split('/').all(|name| name.len() <= NAME_MAX);
     if is_file_path(path) && fits {
         Ok(path.to_owned())
     } else {
@@ -174,7 +183,10 @@ fn take<R: Read>(
     if length > FILE_BYTES_MAX || counted.bytes > BYTES_MAX {
         return lasting(format!("`{path}` makes the archive larger than a chart may be"));
     }
-    if path.split('/').any(|name| name == "charts") && !path.contains("/templates/") && is_archive(&bytes) {
+    if path.split('/').any(|name| name == "charts")
+        && !path.contains("/templates/")
+        && is_archive(&bytes)
+    {
         let within = walk(&bytes, None, counted, nesting + 1);
         within.map_err(|error| Error::Lasting(format!("in `{path}`: {error}")))?;
     }
@@ -195,11 +207,13 @@ pub fn write(folder: &Path, path: &str, bytes: &[u8]) -> Result<(), Error> {
         return lasting(format!("`{path}` is not a file of a chart"));
     }
     let place = folder.join(path);
-    let unwritten = |error: io::Error| Error::Passing(format!("`{path}` cannot be written: {error}"));
+    let unwritten =
+        |error: io::Error| Error::Passing(format!("`{path}` cannot be written: {error}"));
     if let Some(parent) = place.parent() {
         fs::create_dir_all(parent).map_err(unwritten)?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(unwritten)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).open(&place).map_err(unwritten)?;
     io::Write::write_all(&mut file, bytes).map_err(unwritten)
 }
 

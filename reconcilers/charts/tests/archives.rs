@@ -98,13 +98,25 @@ fn slips() -> Vec<(&'static str, Vec<u8>)> {
         ("an escape", chart_with(&[file("web/\u{1b}[31mred", b"x")])),
         ("no UTF-8", chart_with(&[entry(b"web/\xff\xfe", EntryType::Regular, b"", b"x")])),
         ("a parent by pax", chart_with(&[pax("path", "web/../../evil"), file("web/good", b"x")])),
-        ("an absolute path by pax", chart_with(&[pax("path", "/tmp/cairn-evil"), file("web/good", b"x")])),
-        ("a parent by GNU's long name", chart_with(&[
-            entry(b"././@LongLink", EntryType::GNULongName, b"", b"web/../../evil\0"),
-            file("web/good", b"x"),
-        ])),
-        ("a name that is too long", chart_with(&[pax("path", &format!("web/{}", "a".repeat(300))), file("web/a", b"x")])),
-        ("folders that are too deep", chart_with(&[pax("path", &"web/".repeat(60)), file("web/a", b"x")])),
+        (
+            "an absolute path by pax",
+            chart_with(&[pax("path", "/tmp/cairn-evil"), file("web/good", b"x")]),
+        ),
+        (
+            "a parent by GNU's long name",
+            chart_with(&[
+                entry(b"././@LongLink", EntryType::GNULongName, b"", b"web/../../evil\0"),
+                file("web/good", b"x"),
+            ]),
+        ),
+        (
+            "a name that is too long",
+            chart_with(&[pax("path", &format!("web/{}", "a".repeat(300))), file("web/a", b"x")]),
+        ),
+        (
+            "folders that are too deep",
+            chart_with(&[pax("path", &"web/".repeat(60)), file("web/a", b"x")]),
+        ),
         ("another folder", chart_with(&[file("other/a", b"x")])),
         ("a file in no folder", chart_with(&[file("loose", b"x")])),
     ]
@@ -112,8 +124,14 @@ fn slips() -> Vec<(&'static str, Vec<u8>)> {
 
 fn kinds() -> Vec<(&'static str, Vec<u8>)> {
     vec![
-        ("a symbolic link", chart_with(&[link("web/values.yaml", EntryType::Symlink, "/etc/passwd")])),
-        ("a symbolic link to a parent", chart_with(&[link("web/up", EntryType::Symlink, ".."), file("web/up/evil", b"x")])),
+        (
+            "a symbolic link",
+            chart_with(&[link("web/values.yaml", EntryType::Symlink, "/etc/passwd")]),
+        ),
+        (
+            "a symbolic link to a parent",
+            chart_with(&[link("web/up", EntryType::Symlink, ".."), file("web/up/evil", b"x")]),
+        ),
         ("a symbolic link within", chart_with(&[link("web/a", EntryType::Symlink, "Chart.yaml")])),
         ("a hard link", chart_with(&[link("web/a", EntryType::Link, "/etc/passwd")])),
         ("a hard link within", chart_with(&[link("web/a", EntryType::Link, "web/Chart.yaml")])),
@@ -125,7 +143,10 @@ fn kinds() -> Vec<(&'static str, Vec<u8>)> {
         ("the same file twice", chart_with(&[file("web/a", b"x"), file("web/a", b"y")])),
         ("the same file in capitals", chart_with(&[file("web/a", b"x"), file("web/A", b"y")])),
         ("the chart's own file again", chart_with(&[file("web/Chart.yaml", b"name: other\n")])),
-        ("a file that is a folder", chart_with(&[file("web/a", b"x"), link("web/a", EntryType::Directory, "")])),
+        (
+            "a file that is a folder",
+            chart_with(&[file("web/a", b"x"), link("web/a", EntryType::Directory, "")]),
+        ),
     ]
 }
 
@@ -141,17 +162,27 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("a file of many zeros", chart_with(&[file("web/zeros", &zeros(200))])),
         ("many files of zeros", chart_with(&parts)),
-        ("zeros after the end", { let mut tar = zeros(200); tar[..512].copy_from_slice(&file("web/Chart.yaml", b"")[..512]); gzip(&tar) }),
+        ("zeros after the end", {
+            let mut tar = zeros(200);
+            tar[..512].copy_from_slice(&file("web/Chart.yaml", b"")[..512]);
+            gzip(&tar)
+        }),
         ("too many files", chart_with(&many)),
         ("too many folders", chart_with(&folders)),
         ("too long in all", chart_with(&noise_of_many)),
         ("a length that is a lie", chart_with(&[lies])),
-        ("a long name that is a bomb", chart_with(&[entry(b"././@LongLink", EntryType::GNULongName, b"", &zeros(200))])),
+        (
+            "a long name that is a bomb",
+            chart_with(&[entry(b"././@LongLink", EntryType::GNULongName, b"", &zeros(200))]),
+        ),
         ("too large an archive", noise(ARCHIVE_BYTES_MAX + 1)),
         ("a bomb in a sub-chart", nested(1, chart_with(&[file("web/zeros", &zeros(200))]))),
         ("a bomb far within", nested(3, chart_with(&[file("web/zeros", &zeros(200))]))),
         ("a slip in a sub-chart", nested(1, chart_with(&[file("../evil", b"x")]))),
-        ("a link in a sub-chart", nested(2, chart_with(&[link("web/a", EntryType::Symlink, "/etc")]))),
+        (
+            "a link in a sub-chart",
+            nested(2, chart_with(&[link("web/a", EntryType::Symlink, "/etc")])),
+        ),
         ("archives without end", nested(8, chart_with(&[]))),
     ]
 }
@@ -211,16 +242,26 @@ fn archives_that_do_harm_are_refused_and_write_nothing_elsewhere() {
 
 #[test]
 fn good_archives_are_unpacked() {
-    let mut comment = entry(b"pax_global_header", EntryType::XGlobalHeader, b"", b"19 comment=0123456\n");
+    let mut comment =
+        entry(b"pax_global_header", EntryType::XGlobalHeader, b"", b"19 comment=0123456\n");
     comment.extend(chart_tar());
     let sub = chart_with(&[file("web/templates/a.yaml", b"a: b\n")]);
     for (what, archive) in [
         ("a plain one", chart_with(&[file("web/templates/a.yaml", b"a: b\n")])),
-        ("one with folders", chart_with(&[link("web/templates/", EntryType::Directory, ""), file("web/templates/a.yaml", b"x")])),
+        (
+            "one with folders",
+            chart_with(&[
+                link("web/templates/", EntryType::Directory, ""),
+                file("web/templates/a.yaml", b"x"),
+            ]),
+        ),
         ("one of git", gzip(&comment)),
         ("one that begins with a dot", gzip(&file("./web/Chart.yaml", CHART))),
         ("one with a sub-chart", chart_with(&[file("web/charts/sub-1.0.0.tgz", &sub)])),
-        ("one with a long name", chart_with(&[pax("path", &format!("web/{}", "a".repeat(150))), file("web/a", b"x")])),
+        (
+            "one with a long name",
+            chart_with(&[pax("path", &format!("web/{}", "a".repeat(150))), file("web/a", b"x")]),
+        ),
         ("one of several parts", [gzip(&chart_tar()), gzip(&[0; 1024])].concat()),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -22,7 +22,8 @@ impl Chart {
         let folder = tempfile::tempdir().unwrap();
         let chart = folder.path().join("chart");
         std::fs::create_dir_all(chart.join("templates")).unwrap();
-        std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n").unwrap();
+        std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+            .unwrap();
         for (path, text) in files {
             let place = chart.join(path);
             std::fs::create_dir_all(place.parent().unwrap()).unwrap();
@@ -73,7 +74,9 @@ async fn templates_reach_nothing_but_their_chart_and_what_they_are_told() {
         let empty = ["a: \"<>\"", "a: \"<map[]>\""].iter().any(|empty| text.contains(empty));
         assert!(empty, "{reach}: {text}");
     }
-    for none in ["{{ env \"PATH\" }}", "{{ expandenv \"$HOME\" }}", "{{ readFile \"/etc/passwd\" }}"] {
+    for none in
+        ["{{ env \"PATH\" }}", "{{ expandenv \"$HOME\" }}", "{{ readFile \"/etc/passwd\" }}"]
+    {
         let chart = Chart::of(&[("templates/a.yaml", &config(none))]);
         let refused = chart.render(&helm, &json!({})).await.unwrap_err().to_string();
         assert!(refused.contains("not defined"), "{none}: {refused}");
@@ -112,7 +115,9 @@ async fn values_are_checked_by_the_charts_own_schema() {
 async fn another_major_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("helm");
-    for (answer, says) in [("echo v3.19.0", "is v3.19.0; charts need version 4"), ("exit 1", "of no version")] {
+    for (answer, says) in
+        [("echo v3.19.0", "is v3.19.0; charts need version 4"), ("exit 1", "of no version")]
+    {
         std::fs::write(&other, format!("#!/bin/sh\n{answer}\n")).unwrap();
         std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o755)).unwrap();
         let refused = Helm::new(Some(other.clone())).check().await.unwrap_err().to_string();

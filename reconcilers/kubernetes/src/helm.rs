@@ -59,11 +59,17 @@ impl Kubernetes {
             return Ok(Arc::clone(rendering));
         }
         let Some(contents) = &self.contents else {
-            return Err(refused(FailureClass::Retry, "what the chart became cannot be read here".into()));
+            return Err(refused(
+                FailureClass::Retry,
+                "what the chart became cannot be read here".into(),
+            ));
         };
         let bytes = contents.read(tenant, digest).await?;
         let rendering = serde_json::from_slice(&bytes).map_err(|error| {
-            refused(FailureClass::Terminal, format!("what the chart became cannot be read: {error}"))
+            refused(
+                FailureClass::Terminal,
+                format!("what the chart became cannot be read: {error}"),
+            )
         })?;
         let rendering: Arc<Rendering> = Arc::new(rendering);
         let mut known = known();
@@ -114,7 +120,9 @@ async fn see(
     let set = Set { target, spec: &spec, notes: notes.map(), sealed: sealed_at };
     let desired = Helm::desired(scene.spec, scene.inputs).map(Desired::new).ok();
     let desired = desired.map(|desired| desired.digest);
-    let Some(mut seen) = look::see(kubernetes, cluster, set, desired).await? else { return Ok(None) };
+    let Some(mut seen) = look::see(kubernetes, cluster, set, desired).await? else {
+        return Ok(None);
+    };
     if sealed_at.is_some_and(|key| cluster.seen(key).is_none()) {
         let Seen { applied, actual, .. } = unfinished(target);
         (seen.applied, seen.actual, seen.changed) = (applied, actual, None);
@@ -139,7 +147,8 @@ async fn put(
 ) -> Result<Performed, CallError> {
     let target = scene.target;
     let mut notes = noted(cluster, target).await?.unwrap_or_default();
-    let (rendering, rendered) = prepare::rendering(kubernetes, cluster, scene, desired, &notes).await?;
+    let (rendering, rendered) =
+        prepare::rendering(kubernetes, cluster, scene, desired, &notes).await?;
     if notes.rendered_of(desired.digest) != Some(rendered) {
         notes.begin(desired.digest, rendered);
     }

@@ -46,7 +46,8 @@ impl Release {
 
     /// The same, with more resources.
     pub(crate) fn write_with(&self, params: &Value, others: &Value) {
-        let mut resources = json!({ "web": { "type": "helm", "class": "cluster", "params": params } });
+        let mut resources =
+            json!({ "web": { "type": "helm", "class": "cluster", "params": params } });
         let others = others.as_object().unwrap().clone();
         resources.as_object_mut().unwrap().extend(others);
         let app = json!({ "name": self.name, "resources": resources });
@@ -114,7 +115,9 @@ impl Release {
 
     /// What it published.
     pub(crate) async fn output(&self, plane: &Plane, name: &str) -> String {
-        let Resource::Live(body) = plane.resource(&self.id()).await else { panic!("it is not there") };
+        let Resource::Live(body) = plane.resource(&self.id()).await else {
+            panic!("it is not there")
+        };
         body.outputs[name].to_string()
     }
 

@@ -71,7 +71,10 @@ fn answer(mut stream: TcpStream, shelf: &Mutex<Shelf>) {
         answered.0 = if has_token { 200 } else { 401 };
     }
     let (status, headers, body) = answered;
-    let mut text = format!("HTTP/1.1 {status} it is\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    let mut text = format!(
+        "HTTP/1.1 {status} it is\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
     let _ = stream.write_all(format!("{text}\r\n").as_bytes());
     let _ = stream.write_all(&body);

@@ -1,9 +1,9 @@
 //! Charts from repositories, registries and mirrors.
 
-use domain::commit::Hash;
-use kubernetes::Charts;
 use charts::Error;
 use charts::fetch::{Fetcher, Mirror, Mirrors, Reach, Wanted};
+use domain::commit::Hash;
+use kubernetes::Charts;
 use serde_json::{Value, json};
 use tests::{Plane, charts_by};
 
@@ -27,11 +27,23 @@ fn registry(server: &Server, archive: &[u8]) {
             "digest": format!("sha256:{digest}"), "size": archive.len(),
         }],
     });
-    let challenge = format!("Bearer realm=\"http://{}/token\",service=\"here\",scope=\"repository:charts/shop:pull\"", server.address);
+    let challenge = format!(
+        "Bearer realm=\"http://{}/token\",service=\"here\",scope=\"repository:charts/shop:pull\"",
+        server.address
+    );
     let wants = vec![("www-authenticate".to_owned(), challenge)];
-    server.put_answer("/v2/charts/shop/manifests/1.0.0", (200, wants.clone(), manifest.to_string().into_bytes()));
-    server.put_answer(&format!("/v2/charts/shop/blobs/sha256:{digest}"), (200, wants, archive.to_vec()));
-    server.put("/token?service=here&scope=repository%3Acharts%2Fshop%3Apull", br#"{"token":"anybodys"}"#);
+    server.put_answer(
+        "/v2/charts/shop/manifests/1.0.0",
+        (200, wants.clone(), manifest.to_string().into_bytes()),
+    );
+    server.put_answer(
+        &format!("/v2/charts/shop/blobs/sha256:{digest}"),
+        (200, wants, archive.to_vec()),
+    );
+    server.put(
+        "/token?service=here&scope=repository%3Acharts%2Fshop%3Apull",
+        br#"{"token":"anybodys"}"#,
+    );
 }
 
 fn failure(error: &Error) -> String {
@@ -55,9 +67,13 @@ async fn charts_come_from_a_repository_a_registry_and_an_archive() {
     registry(&server, &archive);
     let repository = format!("http://{}/charts", server.address);
     let oci = format!("oci://{}/charts/shop", server.address);
-    let sent = json!({ "chart": "shop-1.0.0.tgz", "release": "shop", "values": { "message": "archive" } });
+    let sent =
+        json!({ "chart": "shop-1.0.0.tgz", "release": "shop", "values": { "message": "archive" } });
     for (message, params) in [
-        ("repository", json!({ "chart": "shop", "repository": repository, "version": "1.0.0", "sha256": digest })),
+        (
+            "repository",
+            json!({ "chart": "shop", "repository": repository, "version": "1.0.0", "sha256": digest }),
+        ),
         ("registry", json!({ "chart": oci, "version": "1.0.0", "sha256": digest })),
         ("archive", sent),
     ] {
@@ -65,7 +81,8 @@ async fn charts_come_from_a_repository_a_registry_and_an_archive() {
         params["release"] = json!("shop");
         params["values"] = json!({ "message": message });
         release.deliver(&plane, &params).await;
-        let data = object(&cluster, "/api/v1/namespaces/dev-shop/configmaps/shop-config")["data"].clone();
+        let data =
+            object(&cluster, "/api/v1/namespaces/dev-shop/configmaps/shop-config")["data"].clone();
         assert_eq!(data["message"], message);
         let chart = release.output(&plane, "chart").await;
         assert_eq!(chart, format!("shop 1.0.0 sha256:{digest}"), "{message}");
@@ -110,7 +127,8 @@ async fn a_mirror_is_asked_instead_and_what_was_pinned_is_taken_from_anywhere() 
             let refused = fetcher.fetch(another, environment).await.unwrap_err();
             assert!(failure(&refused).contains("not the one that was pinned"), "{refused}");
         }
-        let missing = fetcher.fetch(Wanted { version: "2.0.0", ..wanted }, "dev").await.unwrap_err();
+        let missing =
+            fetcher.fetch(Wanted { version: "2.0.0", ..wanted }, "dev").await.unwrap_err();
         assert!(failure(&missing).contains("there is no shop-2.0.0.tgz"), "{missing}");
     }
     let slip = Wanted { url: "https://a.test", name: "../shop", version: "1.0.0", sha256: None };
@@ -126,8 +144,14 @@ async fn repositories_that_mislead_are_refused() {
     server.put("/wrong/index.yaml", index("1.0.0", "a.tgz", &good).as_bytes());
     server.put("/wrong/a.tgz", b"bad");
     server.put("/file/index.yaml", index("1.0.0", "file:///etc/passwd", &good).as_bytes());
-    server.put("/metadata/index.yaml", index("1.0.0", "http://169.254.169.254/latest", &good).as_bytes());
-    server.put("/name/index.yaml", index("1.0.0", "http://ada:secret@127.0.0.1/a.tgz", &good).as_bytes());
+    server.put(
+        "/metadata/index.yaml",
+        index("1.0.0", "http://169.254.169.254/latest", &good).as_bytes(),
+    );
+    server.put(
+        "/name/index.yaml",
+        index("1.0.0", "http://ada:secret@127.0.0.1/a.tgz", &good).as_bytes(),
+    );
     server.put("/large/index.yaml", index("1.0.0", "a.tgz", &good).as_bytes());
     server.put("/large/a.tgz", &vec![0; 17 * 1024 * 1024]);
     server.put("/huge/index.yaml", &vec![b' '; 49 * 1024 * 1024]);
@@ -163,7 +187,10 @@ async fn repositories_that_mislead_are_refused() {
     for url in [base.as_str(), &local, &format!("oci://{}/shop", server.address)] {
         let wanted = Wanted { url, name: "shop", version: "1.0.0", sha256: None };
         let refused = failure(&public.fetch(wanted, "dev").await.unwrap_err());
-        assert!(refused.contains("not fetched from") && refused.contains("--charts-private"), "{refused}");
+        assert!(
+            refused.contains("not fetched from") && refused.contains("--charts-private"),
+            "{refused}"
+        );
     }
     assert!(server.asked().is_empty());
 }
@@ -189,9 +216,7 @@ async fn a_secret_value_is_in_no_event_and_a_chart_that_would_show_it_is_refused
     let plane = Plane::start_with(directory.path(), &cluster.kubeconfig(), charts).await;
     let release = Release::new("shop", directory.path());
     let key = json!({ "key": { "type": "secret" } });
-    let params = |message: &str| {
-        json!({ "chart": "shop", "release": "shop", "values": { "message": message, "password": "${resources.key.value}" } })
-    };
+    let params = |message: &str| json!({ "chart": "shop", "release": "shop", "values": { "message": message, "password": "${resources.key.value}" } });
     release.write_with(&params("hello"), &key);
     plane.apply("shop", &[&release.file()], &[]).await;
     plane.deliver("shop").await;
@@ -206,7 +231,11 @@ async fn a_secret_value_is_in_no_event_and_a_chart_that_would_show_it_is_refused
 
     // Where everybody can read it, it is not put.
     release.write_with(&params("it is ${resources.key.value}"), &key);
-    release.edit("templates/config.yaml", "  message:", "  shown: {{ .Values.password }}\n  message:");
+    release.edit(
+        "templates/config.yaml",
+        "  message:",
+        "  shown: {{ .Values.password }}\n  message:",
+    );
     release.write_with(&params("hello"), &key);
     plane.apply("shop", &[&release.file()], &[]).await;
     plane.begin("shop", domain::plan::Purpose::Deploy).await;

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::Client;
 use url::{Host, Url};
 
 use crate::Error;
@@ -32,7 +32,10 @@ fn may_be_asked(address: IpAddr, reach: Reach) -> bool {
         IpAddr::V4(four) => {
             let [first, second, ..] = four.octets();
             let shared = first == 100 && (64..128).contains(&second);
-            let odd = first == 0 || first >= 240 || (first == 192 && second == 0 && four.octets().get(2) == Some(&0)) || (first == 198 && (second & 0xfe) == 18);
+            let odd = first == 0
+                || first >= 240
+                || (first == 192 && second == 0 && four.octets().get(2) == Some(&0))
+                || (first == 198 && (second & 0xfe) == 18);
             let private = four.is_private() || four.is_loopback() || shared;
             !four.is_link_local()
                 && !four.is_multicast()
@@ -64,7 +67,9 @@ fn embedded(six: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
     };
     match segments {
         [0x2002, high, low, ..] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(of(high, low)),
-        [0, 0, 0, 0, 0, 0, high, low] if (high, low) != (0, 0) && (high, low) != (0, 1) => Some(of(high, low)),
+        [0, 0, 0, 0, 0, 0, high, low] if (high, low) != (0, 0) && (high, low) != (0, 1) => {
+            Some(of(high, low))
+        }
         _ => six.to_ipv4_mapped(),
     }
 }
@@ -87,7 +92,9 @@ pub(super) fn check(url: &Url, reach: Reach) -> Result<(), String> {
 }
 
 fn refusal(address: &IpAddr) -> String {
-    format!("{REFUSED} {address}: private addresses are for mirrors (--charts), or for a server that is started with --charts-private")
+    format!(
+        "{REFUSED} {address}: private addresses are for mirrors (--charts), or for a server that is started with --charts-private"
+    )
 }
 
 /// Whether a request does not leave this machine.
@@ -108,7 +115,8 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.0;
         async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if let Some(bad) = found.iter().find(|address| !may_be_asked(address.ip(), reach)) {
                 return Err(format!("{}, where {} leads", refusal(&bad.ip()), name.as_str()).into());
             }
@@ -127,13 +135,16 @@ pub(super) fn client(
 ) -> Result<Client, Error> {
     let redirects = Policy::custom(move |attempt| {
         if attempt.previous().len() > redirects_max {
-            return attempt.error(format!("{REFUSED} there: it redirects more than {redirects_max} times"));
+            return attempt
+                .error(format!("{REFUSED} there: it redirects more than {redirects_max} times"));
         }
         let downgraded = attempt.url().scheme() == "http"
             && attempt.previous().last().is_some_and(|from| from.scheme() == "https");
         match check(attempt.url(), reach) {
             Err(refusal) => attempt.error(refusal),
-            Ok(()) if downgraded => attempt.error(format!("{REFUSED} there: it redirects to what is not encrypted")),
+            Ok(()) if downgraded => {
+                attempt.error(format!("{REFUSED} there: it redirects to what is not encrypted"))
+            }
             Ok(()) => attempt.follow(),
         }
     });
@@ -155,11 +166,27 @@ mod tests {
     #[test]
     fn what_is_not_public_is_not_asked() {
         for bad in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://10.1.2.3/", "http://100.64.0.1/",
-            "http://169.254.169.254/latest", "http://[fe80::1]/", "http://[fd00:ec2::254]/", "http://[::1]/",
-            "http://[::ffff:10.0.0.1]/", "http://[64:ff9b::a9fe:a9fe]/", "http://[2002:7f00:1::]/", "http://0.0.0.0/",
-            "http://[::127.0.0.1]/", "http://[fd12::1]/", "http://192.168.1.1/", "http://224.0.0.1/",
-            "ftp://example.com/", "file:///etc/passwd", "http://ada:x@example.com/", "http://255.255.255.255/",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://10.1.2.3/",
+            "http://100.64.0.1/",
+            "http://169.254.169.254/latest",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://[::1]/",
+            "http://[::ffff:10.0.0.1]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[2002:7f00:1::]/",
+            "http://0.0.0.0/",
+            "http://[::127.0.0.1]/",
+            "http://[fd12::1]/",
+            "http://192.168.1.1/",
+            "http://224.0.0.1/",
+            "ftp://example.com/",
+            "file:///etc/passwd",
+            "http://ada:x@example.com/",
+            "http://255.255.255.255/",
         ] {
             assert!(check(&bad.parse().unwrap(), Reach::Public).is_err(), "{bad}");
         }

@@ -44,16 +44,20 @@ pub(super) async fn fetch(asked: &Asked<'_>, wanted: Wanted<'_>) -> Result<Vec<u
     let found = place.await.map_err(|error| Error::Passing(format!("{index_url}: {error}")))?;
     let (place, digest) = found.or_else(|why| lasting(format!("{index_url}: {why}")))?;
     let base = Url::parse(&base).or_else(|_| lasting(format!("{base} is not an address")))?;
-    let archive = base.join(&place).or_else(|_| lasting(format!("{index_url}: {place} is not an address")))?;
+    let archive = base
+        .join(&place)
+        .or_else(|_| lasting(format!("{index_url}: {place} is not an address")))?;
     let archive = archive.to_string();
     if archive.starts_with("oci://") {
         return lasting(format!("{name} {version} is in a registry: write chart: {archive}"));
     }
-    let bytes = body(send(asked.get(&archive)?, &archive).await?, &archive, ARCHIVE_BYTES_MAX).await?;
+    let bytes =
+        body(send(asked.get(&archive)?, &archive).await?, &archive, ARCHIVE_BYTES_MAX).await?;
     match digest {
-        Some(digest) if digest != Hash::of(&bytes) => {
-            lasting(format!("{archive} is not what the repository's index says that it is: its SHA-256 is {}", Hash::of(&bytes)))
-        }
+        Some(digest) if digest != Hash::of(&bytes) => lasting(format!(
+            "{archive} is not what the repository's index says that it is: its SHA-256 is {}",
+            Hash::of(&bytes)
+        )),
         _ => Ok(bytes),
     }
 }
@@ -93,11 +97,14 @@ fn find(text: &[u8], name: &str, version: &str) -> Result<(String, Option<Hash>)
 fn of_chart<'a>(text: &'a str, name: &str) -> std::borrow::Cow<'a, str> {
     let starts = [format!("\n  {name}:\n"), format!("\n  \"{name}\":\n")];
     let found = starts.iter().find_map(|start| text.find(start.as_str()).map(|at| (at, start)));
-    let Some((at, start)) = found.filter(|_| text.contains("\nentries:\n") || text.starts_with("entries:\n")) else {
+    let Some((at, start)) =
+        found.filter(|_| text.contains("\nentries:\n") || text.starts_with("entries:\n"))
+    else {
         return text.into();
     };
     let (_, after) = text.split_at(at + start.len());
-    let is_of_it = |line: &&str| line.starts_with("   ") || line.starts_with("  -") || line.trim().is_empty();
+    let is_of_it =
+        |line: &&str| line.starts_with("   ") || line.starts_with("  -") || line.trim().is_empty();
     let lines: Vec<&str> = after.lines().take_while(is_of_it).collect();
     format!("entries:\n  {name}:\n{}\n", lines.join("\n")).into()
 }
@@ -115,7 +122,9 @@ mod tests {
         let expected = Ok(("charts/web-1.2.3.tgz".to_owned(), Some(Hash::of(b"x"))));
         assert_eq!(find(yaml.as_bytes(), "web", "1.2.3"), expected);
         assert_eq!(find(yaml.as_bytes(), "web", "v1.2.3"), expected);
-        let json = format!(r#"{{"entries":{{"web":[{{"version":"1.2.3","urls":["charts/web-1.2.3.tgz"],"digest":"sha256:{digest}"}}]}}}}"#);
+        let json = format!(
+            r#"{{"entries":{{"web":[{{"version":"1.2.3","urls":["charts/web-1.2.3.tgz"],"digest":"sha256:{digest}"}}]}}}}"#
+        );
         assert_eq!(find(json.as_bytes(), "web", "1.2.3"), expected);
         assert!(find(yaml.as_bytes(), "web", "2.0.0").unwrap_err().contains("no version"));
         assert!(find(yaml.as_bytes(), "none", "2.0.0").unwrap_err().contains("no chart"));

@@ -62,7 +62,10 @@ pub(super) async fn fetch(asked: &Asked<'_>, place: &str, version: &str) -> Resu
         return lasting(format!("{url} names its archive by something that is no SHA-256"));
     };
     if layer.size > ARCHIVE_BYTES_MAX as u64 {
-        return lasting(format!("{url} has {} bytes; at most {ARCHIVE_BYTES_MAX} are read", layer.size));
+        return lasting(format!(
+            "{url} has {} bytes; at most {ARCHIVE_BYTES_MAX} are read",
+            layer.size
+        ));
     }
     let url = format!("{base}/blobs/sha256:{digest}");
     let bytes = body(ask(asked, &url, &mut token).await?, &url, ARCHIVE_BYTES_MAX).await?;
@@ -75,7 +78,8 @@ pub(super) async fn fetch(asked: &Asked<'_>, place: &str, version: &str) -> Resu
 
 /// The address of a chart in a registry. On this machine registries speak without encryption, as for Docker.
 fn base(asked: &Asked<'_>, host: &str, name: &str) -> Result<String, Error> {
-    let plain = Url::parse(&format!("http://{host}/")).or_else(|_| lasting(format!("{host} is no host")))?;
+    let plain = Url::parse(&format!("http://{host}/"))
+        .or_else(|_| lasting(format!("{host} is no host")))?;
     let local = guard::is_this_machine(&plain) && asked.reach == guard::Reach::Private;
     let scheme = if local { "http" } else { "https" };
     Ok(format!("{scheme}://{host}/v2/{name}"))
@@ -89,7 +93,9 @@ async fn ask(asked: &Asked<'_>, url: &str, token: &mut Option<String>) -> Result
     }
     let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|text| text.to_str().ok());
     let Some(at) = challenge.and_then(token_url) else {
-        return lasting(format!("{url} wants credentials; none are kept for charts: use a mirror (--charts)"));
+        return lasting(format!(
+            "{url} wants credentials; none are kept for charts: use a mirror (--charts)"
+        ));
     };
     let answer = body(send(asked.get(&at)?, &at).await?, &at, BYTES_MAX).await?;
     let Token { token: one, access_token: other } =

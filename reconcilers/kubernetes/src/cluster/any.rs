@@ -18,8 +18,7 @@ use crate::objects::Key;
 /// How long the objects of a kind may take to be listed for the first time.
 const LISTED: Duration = Duration::from_secs(20);
 /// All that a cluster knows, in one answer.
-const DISCOVERY: &str =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 /// That a cluster does not know a kind is not asked again for so long.
 const MISSING: Duration = Duration::from_secs(5);
 

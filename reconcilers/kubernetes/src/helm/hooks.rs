@@ -73,7 +73,8 @@ impl Running<'_> {
         for hook in hooks.iter().filter(|hook| hook.policies.contains(&Policy::HookSucceeded)) {
             let Placed { key, .. } = self.placed(hook).await?;
             let ran = |entry: &Entry| entry.hook.as_deref() == Some(&*notes.run(moment));
-            if self.cluster.seen(&key).is_some_and(|entry| ran(&entry) && entry.deleting.is_none()) {
+            if self.cluster.seen(&key).is_some_and(|entry| ran(&entry) && entry.deleting.is_none())
+            {
                 self.delete(&key).await?;
             }
         }
@@ -144,12 +145,7 @@ impl Running<'_> {
     }
 
     /// Makes what a hook makes.
-    async fn make(
-        &self,
-        placed: &Placed,
-        notes: &Notes,
-        run: &str,
-    ) -> Result<Entry, Stopped> {
+    async fn make(&self, placed: &Placed, notes: &Notes, run: &str) -> Result<Entry, Stopped> {
         let Placed { key, item, spec } = placed;
         let target = self.scene.target;
         let set = Set { target, spec, notes: notes.map(), sealed: self.sealed };
@@ -159,8 +155,8 @@ impl Running<'_> {
             annotations.insert(labels::HOOK.into(), json!(run));
         }
         let ours = self.cluster.seen(key).is_some_and(|entry| entry.target.uid == target.uid);
-        let takes = ours
-            || (apply::may_take(self.cluster, key, target, spec.adopt).await? && spec.force);
+        let takes =
+            ours || (apply::may_take(self.cluster, key, target, spec.adopt).await? && spec.force);
         self.cluster.apply(key, &body, takes).await?;
         self.cluster.seen(key).ok_or_else(|| {
             let message = format!("what a hook made was not seen: {key}");
@@ -177,7 +173,9 @@ impl Running<'_> {
     ) -> Result<Option<String>, Stopped> {
         let waits = || Some(format!("the {} hook {key} runs", moment.as_str()));
         match (key.kind.as_str(), &entry.state) {
-            ("Job" | "Pod", SeenState::Failed(why)) => Err(Stopped::Failed(key.clone(), why.clone())),
+            ("Job" | "Pod", SeenState::Failed(why)) => {
+                Err(Stopped::Failed(key.clone(), why.clone()))
+            }
             ("Job" | "Pod", SeenState::Pending(_) | SeenState::Deleting) => Ok(waits()),
             ("Pod", SeenState::Ready) => {
                 let pod = self.cluster.get(key).await?.unwrap_or_default();

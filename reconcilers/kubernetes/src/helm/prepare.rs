@@ -112,7 +112,8 @@ async fn unpacked(
             Wanted { url, name: url.rsplit('/').next().unwrap_or(url), version, sha256 }
         }
     };
-    let bytes = charts.fetcher.fetch(wanted, environment(scene.target)).await.map_err(call_error)?;
+    let bytes =
+        charts.fetcher.fetch(wanted, environment(scene.target)).await.map_err(call_error)?;
     let digest = Hash::of(&bytes);
     Ok((opened(bytes, scratch).await?, digest))
 }
@@ -217,7 +218,10 @@ async fn text(
 /// Refuses what is too much, and a secret that was given and stands where everybody can read it.
 fn check(found: &[Rendered], secrets: &[String]) -> Result<(), CallError> {
     if found.len() > OBJECTS_MAX {
-        return Err(terminal(format!("the chart becomes {} objects; at most {OBJECTS_MAX} are applied", found.len())));
+        return Err(terminal(format!(
+            "the chart becomes {} objects; at most {OBJECTS_MAX} are applied",
+            found.len()
+        )));
     }
     if found.iter().all(|one| one.hook != Said::NoHook) {
         return Err(terminal("the chart becomes no object with these values"));

@@ -56,7 +56,8 @@ impl Rendering {
     pub(crate) fn hooks(&self, moment: Moment) -> Vec<&Hook> {
         let mut hooks: Vec<&Hook> =
             self.hooks.iter().filter(|hook| hook.moments.contains(&moment)).collect();
-        let turn = |hook: &Hook| hook.object.parse::<ObjectKey>().map_or(0, |key| order::phase(&key));
+        let turn =
+            |hook: &Hook| hook.object.parse::<ObjectKey>().map_or(0, |key| order::phase(&key));
         hooks.sort_by_key(|hook| (hook.weight, turn(hook), hook.object.clone()));
         hooks
     }

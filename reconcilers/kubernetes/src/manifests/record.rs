@@ -48,7 +48,8 @@ pub(crate) fn object(
     if let Some(namespace) = namespace {
         annotations.insert(labels::NAMESPACE.into(), namespace.to_owned());
     }
-    annotations.extend(notes.iter().map(|(name, text)| (format!("{}{name}", labels::HELM), text.clone())));
+    annotations
+        .extend(notes.iter().map(|(name, text)| (format!("{}{name}", labels::HELM), text.clone())));
     if let Some(done) = done {
         annotations.insert(labels::APPLIED.into(), done.to_hex());
     }

@@ -119,7 +119,8 @@ pub(crate) async fn one(
 ) -> Result<(), CallError> {
     if entry.stays {
         // What is in a namespace would go with it.
-        if let Some(namespace) = key.namespace.as_deref().filter(|its| cluster.knows_namespace(its)) {
+        if let Some(namespace) = key.namespace.as_deref().filter(|its| cluster.knows_namespace(its))
+        {
             cluster.release(&namespace_key(namespace)).await?;
         }
         return cluster.release(key).await;

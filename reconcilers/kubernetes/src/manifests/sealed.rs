@@ -99,7 +99,9 @@ pub(crate) async fn open(
         return Ok(());
     }
     let missing = || {
-        let message = format!("the values of {said} are not in {sealed} any more: the chart is rendered again");
+        let message = format!(
+            "the values of {said} are not in {sealed} any more: the chart is rendered again"
+        );
         refused(FailureClass::Retry, message)
     };
     let there = cluster.get(sealed).await?.ok_or_else(missing)?;
