@@ -285,7 +285,7 @@ kwok_is_there() { [ -x "$SERVERS/kwok" ] && [ "$(cat "$SERVERS/kwok-stages/versi
 
 kwok() {
   kwok_is_there && return
-  build kwok "KWOK $KWOK_VERSION, helm $HELM_VERSION" "" sigs.k8s.io/kwok/cmd/kwok
+  build kwok "KWOK $KWOK_VERSION" "" sigs.k8s.io/kwok/cmd/kwok
   local module
   module=$(cd tests/servers/kwok && "$(go_program)" list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kwok)
   rm -rf "$SERVERS/kwok-stages" && mkdir -p "$SERVERS/kwok-stages"
@@ -326,4 +326,4 @@ kubernetes
 kwok
 helm
 say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
-  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION"
+  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION, helm $HELM_VERSION"
