@@ -37,6 +37,8 @@ const OUTPUT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const TALK_BYTES_MAX: u64 = 16 * 1024;
 /// How much of them is shown.
 const TALK_CHARS_MAX: usize = 1_000;
+/// What a cluster knows, in one argument (Linux: 128 KiB each).
+const API_VERSIONS_AT_ONCE: usize = 200;
 /// Charts that are rendered at once, in one process.
 const AT_ONCE: usize = 2;
 /// Sets limits, then becomes the program.
@@ -120,8 +122,8 @@ fn arguments(order: &Order<'_>, values: &Path) -> Vec<String> {
     if order.is_upgrade {
         arguments.push("--is-upgrade".to_owned());
     }
-    if !order.api_versions.is_empty() {
-        arguments.extend(["--api-versions".to_owned(), order.api_versions.join(",")]);
+    for some in order.api_versions.chunks(API_VERSIONS_AT_ONCE) {
+        arguments.extend(["--api-versions".to_owned(), some.join(",")]);
     }
     arguments
 }
@@ -138,10 +140,10 @@ async fn find(named: Option<&Path>) -> Result<Program, Error> {
         })?,
     };
     let shown = path.display();
-    let asked = Command::new(&path).args(["version", "--template", "{{.Version}}"]).env_clear();
-    let asked =
-        asked.env("HOME", std::env::temp_dir()).stdin(Stdio::null()).kill_on_drop(true).output();
-    let answer = match tokio::time::timeout(TIME_MAX, asked).await {
+    let mut asked = Command::new(&path);
+    asked.args(["version", "--template", "{{.Version}}"]).env_clear();
+    asked.env("HOME", std::env::temp_dir()).stdin(Stdio::null()).kill_on_drop(true);
+    let answer = match tokio::time::timeout(TIME_MAX, asked.output()).await {
         Err(_) => return passing(format!("{shown} does not say its version")),
         Ok(Err(error)) => {
             return lasting(format!("{shown} cannot be run: {error}; name another with --helm"));

@@ -15,7 +15,7 @@ mod notes;
 mod prepare;
 mod rendering;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use charts::fetch::Fetcher;
@@ -49,13 +49,13 @@ pub struct Charts {
 
 /// Renderings by digest. They can be forgotten at any moment.
 #[derive(Default)]
-pub(crate) struct Renderings(Mutex<BTreeMap<Hash, Arc<Rendering>>>);
+pub(crate) struct Renderings(Mutex<HashMap<String, Arc<Rendering>>>);
 
 impl Kubernetes {
     /// What a digest names.
     async fn rendering(&self, tenant: &Tenant, digest: Hash) -> Result<Arc<Rendering>, CallError> {
         let known = || self.renderings.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(rendering) = known().get(&digest) {
+        if let Some(rendering) = known().get(&digest.to_hex()) {
             return Ok(Arc::clone(rendering));
         }
         let Some(contents) = &self.contents else {
@@ -76,7 +76,7 @@ impl Kubernetes {
         if known.len() >= RENDERINGS_MAX {
             known.clear();
         }
-        known.insert(digest, Arc::clone(&rendering));
+        known.insert(digest.to_hex(), Arc::clone(&rendering));
         Ok(rendering)
     }
 }
