@@ -155,7 +155,7 @@ async fn put(
     let spec = rendering.set(scene.spec);
     let sealed = sealed::key(target);
     let sealed = rendering.sealed.then_some(&sealed);
-    let moments = if notes.is_installed() {
+    let moments = if notes.upgrades() {
         [Moment::PreUpgrade, Moment::PostUpgrade]
     } else {
         [Moment::PreInstall, Moment::PostInstall]

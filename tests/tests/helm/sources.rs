@@ -46,6 +46,11 @@ fn registry(server: &Server, archive: &[u8]) {
     );
 }
 
+/// Where the deployment's own objects are.
+fn own() -> String {
+    format!("/api/v1/namespaces/{}", tests::namespace("shop"))
+}
+
 fn failure(error: &Error) -> String {
     match error {
         Error::Lasting(words) => words.clone(),
@@ -81,8 +86,7 @@ async fn charts_come_from_a_repository_a_registry_and_an_archive() {
         params["release"] = json!("shop");
         params["values"] = json!({ "message": message });
         release.deliver(&plane, &params).await;
-        let data =
-            object(&cluster, "/api/v1/namespaces/dev-shop/configmaps/shop-config")["data"].clone();
+        let data = object(&cluster, &format!("{}/configmaps/shop-config", own()))["data"].clone();
         assert_eq!(data["message"], message);
         let chart = release.output(&plane, "chart").await;
         assert_eq!(chart, format!("shop 1.0.0 sha256:{digest}"), "{message}");
@@ -220,7 +224,7 @@ async fn a_secret_value_is_in_no_event_and_a_chart_that_would_show_it_is_refused
     release.write_with(&params("hello"), &key);
     plane.apply("shop", &[&release.file()], &[]).await;
     plane.deliver("shop").await;
-    let data = object(&cluster, "/api/v1/namespaces/dev-shop/secrets/shop-secret")["data"].clone();
+    let data = object(&cluster, &format!("{}/secrets/shop-secret", own()))["data"].clone();
     let decoded = |name: &str| {
         use base64::Engine as _;
         let bytes = base64::prelude::BASE64_STANDARD.decode(data[name].as_str().unwrap()).unwrap();

@@ -11,6 +11,8 @@ const INPUT: &str = "input";
 const RENDERED: &str = "rendered";
 /// It was installed once: from then on it is upgraded.
 const INSTALLED: &str = "installed";
+/// This rendering is an upgrade of another.
+const UPGRADES: &str = "upgrades";
 /// The hooks that have run for this rendering, as `moment/number`.
 const HOOKS: &str = "hooks";
 /// When a hook failed that was removed because of it, and why.
@@ -50,6 +52,9 @@ impl Notes {
         self.0.retain(|name, _| name == INSTALLED);
         self.0.insert(INPUT.into(), input.to_hex());
         self.0.insert(RENDERED.into(), rendered.to_hex());
+        if self.is_installed() {
+            self.0.insert(UPGRADES.into(), "true".into());
+        }
     }
 
     /// What was asked for, for the marks of what hooks make.
@@ -61,6 +66,11 @@ impl Notes {
 
     pub(crate) fn is_installed(&self) -> bool {
         self.0.contains_key(INSTALLED)
+    }
+
+    /// Whether this rendering came after another that was installed.
+    pub(crate) fn upgrades(&self) -> bool {
+        self.0.contains_key(UPGRADES)
     }
 
     pub(crate) fn installed(&mut self) {
@@ -102,9 +112,10 @@ mod tests {
         notes.note_run(Moment::PreInstall, 0);
         notes.note_run(Moment::PreInstall, 1);
         notes.installed();
+        assert!(!notes.upgrades(), "what is set right after it was installed runs no hooks");
         assert!(notes.has_run(Moment::PreInstall, 1) && !notes.has_run(Moment::PostInstall, 1));
         assert_eq!((notes.rendered_of(one), notes.rendered_of(two)), (Some(one), None));
         notes.begin(two, two);
-        assert!(!notes.has_run(Moment::PreInstall, 1) && notes.is_installed());
+        assert!(!notes.has_run(Moment::PreInstall, 1) && notes.is_installed() && notes.upgrades());
     }
 }
