@@ -139,7 +139,9 @@ enum Kind {
 }
 
 fn kind<R: Read>(entry: &Entry<'_, R>) -> Result<Kind, Error> {
-    let path = String::from_utf8_lossy(&entry.path_bytes()).chars().take(80).collect::<String>();
+    let path = entry.path_bytes();
+    let path = String::from_utf8_lossy(&path);
+    let path: String = path.chars().take(80).flat_map(char::escape_debug).collect();
     match entry.header().entry_type() {
         EntryType::Regular => Ok(Kind::File),
         EntryType::Directory => Ok(Kind::Folder),
@@ -158,7 +160,7 @@ fn checked_path<R: Read>(entry: &Entry<'_, R>) -> Result<String, Error> {
         return lasting("the archive has a path that is not UTF-8");
     };
     let path = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
-    let shown: String = path.chars().take(80).collect();
+    let shown: String = path.chars().take(80).flat_map(char::escape_debug).collect();
     let fits =
         path.split('/').count() <= DEPTH_MAX && path.split('/').all(|name| name.len() <= NAME_MAX);
     if is_file_path(path) && fits {

@@ -160,24 +160,19 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let mut lies = entry(b"web/liar", EntryType::Regular, b"", b"");
     lies[124..136].copy_from_slice(b"77777777777\0");
     vec![
-        ("a file of many zeros", chart_with(&[file("web/zeros", &zeros(200))])),
+        ("a file of many zeros", chart_with(&[file("web/zeros", &zeros(100))])),
         ("many files of zeros", chart_with(&parts)),
-        ("zeros after the end", {
-            let mut tar = zeros(200);
-            tar[..512].copy_from_slice(&file("web/Chart.yaml", b"")[..512]);
-            gzip(&tar)
-        }),
         ("too many files", chart_with(&many)),
         ("too many folders", chart_with(&folders)),
         ("too long in all", chart_with(&noise_of_many)),
         ("a length that is a lie", chart_with(&[lies])),
         (
             "a long name that is a bomb",
-            chart_with(&[entry(b"././@LongLink", EntryType::GNULongName, b"", &zeros(200))]),
+            chart_with(&[entry(b"././@LongLink", EntryType::GNULongName, b"", &zeros(100))]),
         ),
         ("too large an archive", noise(ARCHIVE_BYTES_MAX + 1)),
-        ("a bomb in a sub-chart", nested(1, chart_with(&[file("web/zeros", &zeros(200))]))),
-        ("a bomb far within", nested(3, chart_with(&[file("web/zeros", &zeros(200))]))),
+        ("a bomb in a sub-chart", nested(1, chart_with(&[file("web/zeros", &zeros(100))]))),
+        ("a bomb far within", nested(3, chart_with(&[file("web/zeros", &zeros(100))]))),
         ("a slip in a sub-chart", nested(1, chart_with(&[file("../evil", b"x")]))),
         (
             "a link in a sub-chart",
