@@ -12,23 +12,19 @@ mod oci;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use domain::commit::Hash;
 use futures::StreamExt as _;
-use reqwest::{Client, RequestBuilder, Response};
+use http::Response;
+use http::header::HeaderName;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use url::Url;
 
 use crate::unpack::ARCHIVE_BYTES_MAX;
 use crate::{Error, lasting, passing};
+use guard::Client;
 pub use guard::Reach;
-
-/// How long a server may take to be connected to.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long one answer may take in all: 16 MB over a slow line.
-const ANSWER: Duration = Duration::from_secs(120);
-/// What a server may be asked again after one redirect each.
-const REDIRECTS_MAX: usize = 5;
 
 /// A chart in a repository or a registry.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +68,6 @@ pub type Mirrors = BTreeMap<String, Mirror>;
 pub struct Fetcher {
     /// For what applications name.
     strict: Client,
-    reach: Reach,
     /// For mirrors, which whoever runs the server chose.
     trusting: Client,
     mirrors: Mirrors,
@@ -84,11 +79,8 @@ impl Fetcher {
     /// # Errors
     /// When the machine's certificate authorities cannot be read.
     pub fn new(reach: Reach, mirrors: Mirrors) -> Result<Self, Error> {
-        // Another library may have brought another provider along; the first choice stays.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let strict = guard::client(reach, CONNECT, ANSWER, REDIRECTS_MAX)?;
-        let trusting = guard::client(Reach::Private, CONNECT, ANSWER, REDIRECTS_MAX)?;
-        Ok(Self { strict, reach, trusting, mirrors })
+        let (strict, trusting) = (Client::new(reach)?, Client::new(Reach::Private)?);
+        Ok(Self { strict, trusting, mirrors })
     }
 
     /// The chart's archive, for an environment.
@@ -98,7 +90,7 @@ impl Fetcher {
     pub async fn fetch(&self, wanted: Wanted<'_>, environment: &str) -> Result<Vec<u8>, Error> {
         let mirror = self.mirrors.get(environment).or_else(|| self.mirrors.get(""));
         let bytes = match mirror {
-            None => self.from(&self.strict, self.reach, wanted).await?,
+            None => self.from(&self.strict, wanted).await?,
             Some(Mirror::Folder(folder)) => from_folder(folder, wanted).await?,
             Some(Mirror::Url(url)) => {
                 let at = if url.starts_with("oci://") {
@@ -106,7 +98,7 @@ impl Fetcher {
                 } else {
                     url.clone()
                 };
-                self.from(&self.trusting, Reach::Private, Wanted { url: &at, ..wanted }).await?
+                self.from(&self.trusting, Wanted { url: &at, ..wanted }).await?
             }
         };
         let Wanted { name, version, .. } = wanted;
@@ -121,13 +113,8 @@ impl Fetcher {
         }
     }
 
-    async fn from(
-        &self,
-        client: &Client,
-        reach: Reach,
-        wanted: Wanted<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        let asked = Asked { client, reach, pinned: wanted.sha256.is_some() };
+    async fn from(&self, client: &Client, wanted: Wanted<'_>) -> Result<Vec<u8>, Error> {
+        let asked = Asked { client, pinned: wanted.sha256.is_some() };
         match wanted.url.strip_prefix("oci://") {
             Some(place) => oci::fetch(&asked, place, wanted.version).await,
             None => index::fetch(&asked, wanted).await,
@@ -158,42 +145,32 @@ async fn from_folder(folder: &std::path::Path, wanted: Wanted<'_>) -> Result<Vec
     }
 }
 
-/// Whoever is asked, and how far one may go.
+/// Whoever is asked, and for what.
 struct Asked<'a> {
     client: &'a Client,
-    reach: Reach,
     pinned: bool,
 }
 
 impl Asked<'_> {
-    /// A request for an address, if it may be asked.
-    fn get(&self, url: &str) -> Result<RequestBuilder, Error> {
+    /// Asks for what is at an address, if that may be asked.
+    async fn get(&self, url: &str, headers: &[(HeaderName, String)]) -> Result<Answer, Error> {
         let parsed = Url::parse(url).or_else(|_| lasting(format!("{url} is not an address")))?;
-        guard::check(&parsed, self.reach).map_err(Error::Lasting)?;
+        guard::check(&parsed, self.client.reach()).map_err(Error::Lasting)?;
         // Whoever sits between could give anything; what is pinned is known again.
         if parsed.scheme() == "http" && !self.pinned && !guard::is_this_machine(&parsed) {
             return lasting(format!(
                 "{url} is not encrypted: pin the chart by its sha256, or use https"
             ));
         }
-        Ok(self.client.get(parsed))
+        self.client.get(parsed, headers).await
     }
 }
 
-/// Sends a request.
-async fn send(request: RequestBuilder, url: &str) -> Result<Response, Error> {
-    request.send().await.map_err(|error| {
-        let words = told(&error);
-        if words.contains(guard::REFUSED) {
-            Error::Lasting(words)
-        } else {
-            Error::Passing(format!("{url}: {words}"))
-        }
-    })
-}
+/// What was answered, before it is read.
+type Answer = Response<Incoming>;
 
 /// What an answer holds, if it is one.
-async fn body(response: Response, url: &str, bytes_max: usize) -> Result<Vec<u8>, Error> {
+async fn body(response: Answer, url: &str, bytes_max: usize) -> Result<Vec<u8>, Error> {
     let status = response.status();
     if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
         return passing(format!("{url} answers {status}"));
@@ -201,16 +178,21 @@ async fn body(response: Response, url: &str, bytes_max: usize) -> Result<Vec<u8>
     if !status.is_success() {
         return lasting(format!("{url} answers {status}"));
     }
-    let mut bytes = Vec::new();
-    let mut pieces = response.bytes_stream();
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| Error::Passing(format!("{url}: {}", told(&error))))?;
-        if bytes.len() + piece.len() > bytes_max {
-            return lasting(format!("{url} answers more than {bytes_max} bytes"));
+    let read = async {
+        let mut bytes = Vec::new();
+        let mut pieces = response.into_body().into_data_stream();
+        while let Some(piece) = pieces.next().await {
+            let piece =
+                piece.map_err(|error| Error::Passing(format!("{url}: {}", told(&error))))?;
+            if bytes.len() + piece.len() > bytes_max {
+                return lasting(format!("{url} answers more than {bytes_max} bytes"));
+            }
+            bytes.extend_from_slice(&piece);
         }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
+        Ok(bytes)
+    };
+    let read = tokio::time::timeout(guard::ANSWER, read).await;
+    read.unwrap_or_else(|_| passing(format!("{url} takes too long")))
 }
 
 /// An error with its causes, which say what happened.

@@ -1,16 +1,35 @@
 //! Where a request for a chart may go. An application's file names addresses, so none of them is trusted.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
-use reqwest::Client;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::redirect::Policy;
+use futures::future::BoxFuture;
+use http::header::{HeaderName, LOCATION, USER_AGENT};
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client as Legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioExecutor;
+use rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
+use super::told;
 use crate::Error;
 
+/// How long a server may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long one answer may take in all: 16 MB over a slow line.
+pub(super) const ANSWER: Duration = Duration::from_secs(120);
+/// What a server may send one on to.
+const REDIRECTS_MAX: usize = 5;
+/// Who asks.
+const AGENT: &str = concat!("cairn/", env!("CARGO_PKG_VERSION"));
 /// In every refusal.
 pub(super) const REFUSED: &str = "charts are not fetched from";
 /// Where AWS answers questions about the machine that asks, in IPv6 (EC2: instance metadata).
@@ -109,54 +128,101 @@ pub(super) fn is_this_machine(url: &Url) -> bool {
 
 /// Gives the addresses of a name that may be asked. A connection goes to one of them, so a name that leads elsewhere
 /// a moment later gains nothing.
-struct Resolver(Reach);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
-        async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if let Some(bad) = found.iter().find(|address| !may_be_asked(address.ip(), reach)) {
-                return Err(format!("{}, where {} leads", refusal(&bad.ip()), name.as_str()).into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        }
-        .boxed()
+async fn resolve(name: Name, reach: Reach) -> Result<std::vec::IntoIter<SocketAddr>, BoxError> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+    if let Some(bad) = found.iter().find(|address| !may_be_asked(address.ip(), reach)) {
+        return Err(format!("{}, where {} leads", refusal(&bad.ip()), name.as_str()).into());
     }
+    Ok(found.into_iter())
 }
 
-/// A client that goes no further.
-pub(super) fn client(
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request without a body.
+type Ask = Request<Empty<Bytes>>;
+
+/// What sends a request.
+type Sender = dyn Fn(Ask) -> BoxFuture<'static, Result<Response<Incoming>, String>> + Send + Sync;
+
+/// A client that goes no further. Nothing of the environment is used: no proxy, no credentials, no cookies.
+pub(super) struct Client {
     reach: Reach,
-    connect: Duration,
-    answer: Duration,
-    redirects_max: usize,
-) -> Result<Client, Error> {
-    let redirects = Policy::custom(move |attempt| {
-        if attempt.previous().len() > redirects_max {
-            return attempt
-                .error(format!("{REFUSED} there: it redirects more than {redirects_max} times"));
-        }
-        let downgraded = attempt.url().scheme() == "http"
-            && attempt.previous().last().is_some_and(|from| from.scheme() == "https");
-        match check(attempt.url(), reach) {
-            Err(refusal) => attempt.error(refusal),
-            Ok(()) if downgraded => {
-                attempt.error(format!("{REFUSED} there: it redirects to what is not encrypted"))
+    send: Box<Sender>,
+}
+
+impl Client {
+    pub(super) fn new(reach: Reach) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let tls =
+            tls.map_err(|error| Error::Passing(format!("no charts can be fetched: {error}")))?;
+        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let resolver = tower::service_fn(move |name: Name| resolve(name, reach));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = connector.enable_http1().wrap_connector({
+            let mut http = HttpConnector::new_with_resolver(resolver);
+            http.enforce_http(false);
+            http.set_connect_timeout(Some(CONNECT));
+            http
+        });
+        let client = Legacy::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
+        let send: Box<Sender> = Box::new(move |request| {
+            let sent = client.request(request);
+            async move { sent.await.map_err(|error| told(&error)) }.boxed()
+        });
+        Ok(Self { reach, send })
+    }
+
+    /// How far it goes.
+    pub(super) const fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Asks, and follows a few redirects, each of which is checked as the first request was. Headers are for the first
+    /// host alone.
+    pub(super) async fn get(
+        &self,
+        url: Url,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Response<Incoming>, Error> {
+        let (mut at, first) = (url.clone(), url);
+        for _ in 0..=REDIRECTS_MAX {
+            check(&at, self.reach).map_err(Error::Lasting)?;
+            let mut request = Request::get(at.as_str()).header(USER_AGENT, AGENT);
+            if at.origin() == first.origin() {
+                for (name, value) in headers {
+                    request = request.header(name, value);
+                }
             }
-            Ok(()) => attempt.follow(),
+            let request = request.body(Empty::new());
+            let request = request.map_err(|error| Error::Lasting(format!("{at}: {error}")))?;
+            let answer = tokio::time::timeout(ANSWER, (self.send)(request)).await;
+            let answer = answer.map_err(|_| Error::Passing(format!("{at} does not answer")))?;
+            let answer = answer.map_err(|words| {
+                let told = format!("{at}: {words}");
+                if words.contains(REFUSED) { Error::Lasting(told) } else { Error::Passing(told) }
+            })?;
+            let location =
+                answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
+            let Some(location) = location.and_then(|to| to.to_str().ok()) else {
+                return Ok(answer);
+            };
+            let next = at.join(location);
+            let next = next.map_err(|_| Error::Lasting(format!("{at} redirects to no address")))?;
+            if at.scheme() == "https" && next.scheme() == "http" {
+                return Err(Error::Lasting(format!(
+                    "{REFUSED} {next}: {at} redirects to what is not encrypted"
+                )));
+            }
+            at = next;
         }
-    });
-    Client::builder()
-        .no_proxy()
-        .dns_resolver(Resolver(reach))
-        .redirect(redirects)
-        .connect_timeout(connect)
-        .timeout(answer)
-        .user_agent(concat!("cairn/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| Error::Passing(format!("no charts can be fetched: {error}")))
+        Err(Error::Lasting(format!(
+            "{REFUSED} {first}: it redirects more than {REDIRECTS_MAX} times"
+        )))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use domain::commit::Hash;
 use serde::Deserialize;
 use url::Url;
 
-use super::{Asked, Wanted, body, send};
+use super::{Asked, Wanted, body};
 use crate::unpack::ARCHIVE_BYTES_MAX;
 use crate::{Error, lasting};
 
@@ -36,7 +36,7 @@ pub(super) async fn fetch(asked: &Asked<'_>, wanted: Wanted<'_>) -> Result<Vec<u
     let Wanted { url, name, version, .. } = wanted;
     let base = format!("{}/", url.trim_end_matches('/'));
     let index_url = format!("{base}index.yaml");
-    let text = body(send(asked.get(&index_url)?, &index_url).await?, &index_url, BYTES_MAX).await?;
+    let text = body(asked.get(&index_url, &[]).await?, &index_url, BYTES_MAX).await?;
     let place = tokio::task::spawn_blocking({
         let (name, version) = (name.to_owned(), version.to_owned());
         move || find(&text, &name, &version)
@@ -51,8 +51,7 @@ pub(super) async fn fetch(asked: &Asked<'_>, wanted: Wanted<'_>) -> Result<Vec<u
     if archive.starts_with("oci://") {
         return lasting(format!("{name} {version} is in a registry: write chart: {archive}"));
     }
-    let bytes =
-        body(send(asked.get(&archive)?, &archive).await?, &archive, ARCHIVE_BYTES_MAX).await?;
+    let bytes = body(asked.get(&archive, &[]).await?, &archive, ARCHIVE_BYTES_MAX).await?;
     match digest {
         Some(digest) if digest != Hash::of(&bytes) => lasting(format!(
             "{archive} is not what the repository's index says that it is: its SHA-256 is {}",

@@ -1,12 +1,12 @@
 //! A registry: a manifest names the archive by its digest (OCI distribution specification; Helm's media types).
 
 use domain::commit::Hash;
-use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName, WWW_AUTHENTICATE};
 use serde::Deserialize;
 use url::Url;
 
-use super::{Asked, body, guard, send};
+use super::{Answer, Asked, body, guard};
 use crate::unpack::ARCHIVE_BYTES_MAX;
 use crate::{Error, lasting};
 
@@ -80,14 +80,14 @@ pub(super) async fn fetch(asked: &Asked<'_>, place: &str, version: &str) -> Resu
 fn base(asked: &Asked<'_>, host: &str, name: &str) -> Result<String, Error> {
     let plain = Url::parse(&format!("http://{host}/"))
         .or_else(|_| lasting(format!("{host} is no host")))?;
-    let local = guard::is_this_machine(&plain) && asked.reach == guard::Reach::Private;
+    let local = guard::is_this_machine(&plain) && asked.client.reach() == guard::Reach::Private;
     let scheme = if local { "http" } else { "https" };
     Ok(format!("{scheme}://{host}/v2/{name}"))
 }
 
 /// Asks, and once more with the token that anybody is given where the registry wants one.
-async fn ask(asked: &Asked<'_>, url: &str, token: &mut Option<String>) -> Result<Response, Error> {
-    let response = send(with(asked.get(url)?, token.as_deref()), url).await?;
+async fn ask(asked: &Asked<'_>, url: &str, token: &mut Option<String>) -> Result<Answer, Error> {
+    let response = asked.get(url, &headers(token.as_deref())).await?;
     if response.status() != StatusCode::UNAUTHORIZED || token.is_some() {
         return Ok(response);
     }
@@ -97,19 +97,16 @@ async fn ask(asked: &Asked<'_>, url: &str, token: &mut Option<String>) -> Result
             "{url} wants credentials; none are kept for charts: use a mirror (--charts)"
         ));
     };
-    let answer = body(send(asked.get(&at)?, &at).await?, &at, BYTES_MAX).await?;
+    let answer = body(asked.get(&at, &[]).await?, &at, BYTES_MAX).await?;
     let Token { token: one, access_token: other } =
         serde_json::from_slice(&answer).or_else(|_| lasting(format!("{at} gives no token")))?;
     *token = one.or(other);
-    send(with(asked.get(url)?, token.as_deref()), url).await
+    asked.get(url, &headers(token.as_deref())).await
 }
 
-fn with(request: RequestBuilder, token: Option<&str>) -> RequestBuilder {
-    let request = request.header(ACCEPT, MANIFEST);
-    match token {
-        Some(token) => request.bearer_auth(token),
-        None => request,
-    }
+fn headers(token: Option<&str>) -> Vec<(HeaderName, String)> {
+    let bearer = token.map(|token| (AUTHORIZATION, format!("Bearer {token}")));
+    std::iter::once((ACCEPT, MANIFEST.to_owned())).chain(bearer).collect()
 }
 
 /// Where a token is had: `Bearer realm="…",service="…",scope="…"`.
