@@ -56,6 +56,53 @@ fn completed(cluster: &ControlPlane) -> Vec<String> {
     found.into_iter().map(|(_, _, job)| job).collect()
 }
 
+/// What the first revision of the chart is.
+fn is_installed(cluster: &ControlPlane) {
+    let data = config(cluster, "shop-config")["data"].clone();
+    assert_eq!((&data["installed"], &data["namespace"]), (&json!("true"), &json!(NAMESPACE)));
+    assert_eq!((&data["lookup"], &data["deployments"]), (&json!("nothing"), &json!("true")));
+    assert!(data["version"].as_str().unwrap().starts_with("v1."));
+    assert!(config(cluster, "shop-cache").is_null(), "the condition of the sub-chart is false");
+    assert!(!object(cluster, "/api/v1/namespaces/other/configmaps/elsewhere").is_null());
+    let widget = format!("/apis/shop.example.com/v1/namespaces/{NAMESPACE}/widgets/shop");
+    assert_eq!(object(cluster, &widget)["spec"]["size"], 1);
+    assert_eq!(completed(cluster), ["first", "second", "after"], "hooks go by their weights");
+    assert!(!job(cluster, "first").is_null(), "it stays until the hook runs again");
+    assert!(job(cluster, "after").is_null() && config(cluster, "shop-prepared").is_null());
+}
+
+/// Nothing of the chart is left, and its last hooks have run.
+fn is_gone(cluster: &ControlPlane, web: &str) {
+    let widget = format!("/apis/shop.example.com/v1/namespaces/{NAMESPACE}/widgets/shop");
+    let all = completed(cluster);
+    assert_eq!(all[all.len() - 2..], ["goodbye", "gone"]);
+    for path in [web, &widget, &format!("/api/v1/namespaces/{NAMESPACE}/configmaps/shop-config")] {
+        assert!(object(cluster, path).is_null(), "{path} is left");
+    }
+    assert!(
+        ["first", "second", "migrate", "goodbye", "gone"]
+            .iter()
+            .all(|name| job(cluster, name).is_null())
+    );
+    let definition =
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.shop.example.com";
+    assert!(object(cluster, definition).is_null());
+    let left = cluster.kubectl(&[
+        "get",
+        "all,configmap,secret",
+        "-A",
+        "-l",
+        "cairn.dev/uid",
+        "-o",
+        "name",
+    ]);
+    assert_eq!(left, "", "something is left");
+    assert!(
+        !object(cluster, &format!("/api/v1/namespaces/{NAMESPACE}")).is_null(),
+        "it was there before"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     let cluster = control_plane();
@@ -69,17 +116,7 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
         json!({ "chart": "shop", "release": "shop", "namespace": NAMESPACE, "values": values });
     release.deliver(&plane, &params).await;
 
-    let data = config(&cluster, "shop-config")["data"].clone();
-    assert_eq!((&data["installed"], &data["namespace"]), (&json!("true"), &json!(NAMESPACE)));
-    assert_eq!((&data["lookup"], &data["deployments"]), (&json!("nothing"), &json!("true")));
-    assert!(data["version"].as_str().unwrap().starts_with("v1."));
-    assert!(config(&cluster, "shop-cache").is_null(), "the condition of the sub-chart is false");
-    assert!(!object(&cluster, "/api/v1/namespaces/other/configmaps/elsewhere").is_null());
-    let widget = format!("/apis/shop.example.com/v1/namespaces/{NAMESPACE}/widgets/shop");
-    assert_eq!(object(&cluster, &widget)["spec"]["size"], 1);
-    assert_eq!(completed(&cluster), ["first", "second", "after"], "hooks go by their weights");
-    assert!(!job(&cluster, "first").is_null(), "it stays until the hook runs again");
-    assert!(job(&cluster, "after").is_null() && config(&cluster, "shop-prepared").is_null());
+    is_installed(&cluster);
     let first = secret(&cluster);
     let rendered = release.output(&plane, "rendered").await;
     assert!(release.output(&plane, "chart").await.starts_with("shop 1.0.0 sha256:"));
@@ -130,33 +167,7 @@ async fn a_chart_is_installed_upgraded_set_right_and_removed_with_its_hooks() {
     assert_ne!(release.output(&plane, "rendered").await, rendered);
 
     plane.delete("shop").await;
-    let all = completed(&cluster);
-    assert_eq!(all[all.len() - 2..], ["goodbye", "gone"]);
-    for path in [&web, &widget, &format!("/api/v1/namespaces/{NAMESPACE}/configmaps/shop-config")] {
-        assert!(object(&cluster, path).is_null(), "{path} is left");
-    }
-    assert!(
-        ["first", "second", "migrate", "goodbye", "gone"]
-            .iter()
-            .all(|name| job(&cluster, name).is_null())
-    );
-    let definition =
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.shop.example.com";
-    assert!(object(&cluster, definition).is_null());
-    let left = cluster.kubectl(&[
-        "get",
-        "all,configmap,secret",
-        "-A",
-        "-l",
-        "cairn.dev/uid",
-        "-o",
-        "name",
-    ]);
-    assert_eq!(left, "", "something is left");
-    assert!(
-        !object(&cluster, &format!("/api/v1/namespaces/{NAMESPACE}")).is_null(),
-        "it was there before"
-    );
+    is_gone(&cluster, &web);
     plane.stop().await;
 }
 
