@@ -224,10 +224,7 @@ impl Server {
             let part = archiver::part(place, &settings.data, journal, leases, closing.subscribe())?;
             parts.push(("archiver", part));
         }
-        if settings.is(Role::Reconciler) {
-            world::check_helm(&settings.charts).await?;
-        }
-        let world = world::open(settings, &executor)?;
+        let world = world::open(settings, &executor).await?;
         let acting = world.as_ref().filter(|_| settings.is(Role::Reconciler)).map(|world| {
             let acting = reconcilers::prepare(&executor, world.providers(), leases.clone());
             parts.push(("reconcilers", reconcilers::part(acting.clone(), closing.subscribe())));

@@ -15,7 +15,7 @@ use kubernetes::{Beside, Clusters, Kubernetes};
 use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
 use super::{Part, Settings, trouble};
-use crate::args::Nature;
+use crate::args::{Nature, Role};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// Who drifts and removes in the world: somebody who is not Cairn.
@@ -46,7 +46,10 @@ enum Simulated {
 }
 
 /// Opens the world of a data folder, or speaks to the one at an address.
-pub(super) fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<World>> {
+pub(super) async fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<World>> {
+    if settings.is(Role::Reconciler) {
+        check_helm(&settings.charts).await?;
+    }
     let simulated = match &settings.world {
         WorldAt::Here(nature) => make(&settings.data, *nature).map(Simulated::Here)?,
         WorldAt::Elsewhere(url) => match Remote::connect(url) {
@@ -82,7 +85,7 @@ fn charts(args: &crate::args::Charts) -> Outcome<kubernetes::Charts> {
 }
 
 /// Refuses a program that was named and cannot be used. Without a name it is looked for when a chart needs it.
-pub(super) async fn check_helm(args: &crate::args::Charts) -> Outcome<()> {
+async fn check_helm(args: &crate::args::Charts) -> Outcome<()> {
     let Some(path) = &args.helm else { return Ok(()) };
     let checked = Helm::new(Some(path.clone())).check().await;
     checked.map_err(|error| Failure::new(Exit::Invalid, error.to_string()))
