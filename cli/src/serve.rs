@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::archives::ArchiveAt;
-use crate::args::Role;
+use crate::args::{Charts, Role};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::logs::LogAt;
 use stores::Stores;
@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// The world it acts on.
     pub(crate) world: WorldAt,
+    /// Where charts are had, and what renders them.
+    pub(crate) charts: Charts,
     /// Where secret values are kept.
     pub(crate) secrets: PathBuf,
     /// Where the log's archive is kept, if anywhere.
@@ -222,7 +224,7 @@ impl Server {
             let part = archiver::part(place, &settings.data, journal, leases, closing.subscribe())?;
             parts.push(("archiver", part));
         }
-        let world = world::open(settings, &executor)?;
+        let world = world::open(settings, &executor).await?;
         let acting = world.as_ref().filter(|_| settings.is(Role::Reconciler)).map(|world| {
             let acting = reconcilers::prepare(&executor, world.providers(), leases.clone());
             parts.push(("reconcilers", reconcilers::part(acting.clone(), closing.subscribe())));

@@ -17,7 +17,10 @@ use crate::terminal::Terminal;
 /// The largest file that an application's files may name: objects of Kubernetes are kept apart from the revision.
 const COMPANION_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Longer ones are compressed on their way: what five megabytes of objects say fits the server's one then.
-const PLAIN_BYTES_MAX: usize = 64 * 1024;
+const PLAIN_BYTES_MAX: usize = 4 * 1024;
+/// The most files of a folder, and the deepest: a chart is one.
+const FOLDER_FILES_MAX: usize = 2_000;
+const FOLDER_DEPTH_MAX: usize = 24;
 
 /// An application as it was read.
 pub(crate) struct Sources {
@@ -38,10 +41,12 @@ impl Sources {
         let mut companions = BTreeMap::new();
         for path in application::companions(&files) {
             // What is missing is said with its place, when the application is parsed.
-            let small =
-                fs::metadata(&path).is_ok_and(|metadata| metadata.len() <= COMPANION_BYTES_MAX);
-            if let Some(bytes) = fs::read(&path).ok().filter(|_| small) {
-                companions.insert(path, bytes);
+            match fs::metadata(&path) {
+                Ok(metadata) if metadata.is_dir() => read_folder(&path, 0, &mut companions)?,
+                Ok(metadata) if metadata.len() <= COMPANION_BYTES_MAX => {
+                    companions.extend(fs::read(&path).ok().map(|bytes| (path, bytes)));
+                }
+                Ok(_) | Err(_) => {}
             }
         }
         Ok(Self { files, companions, application, images: read_images(images)? })
@@ -200,6 +205,42 @@ fn read(path: &str) -> Outcome<SourceFile> {
     let text = String::from_utf8(bytes)
         .map_err(|_| Failure::new(Exit::Invalid, format!("{path} is not UTF-8 text")))?;
     Ok(SourceFile { path: path.to_owned(), text })
+}
+
+/// Reads a folder that an application's files name. Links are refused: what they lead to is nobody's intention to send.
+fn read_folder(
+    folder: &str,
+    depth: usize,
+    companions: &mut BTreeMap<String, Vec<u8>>,
+) -> Outcome<()> {
+    let refused = |path: &str, why: &str| {
+        Err(Failure::new(Exit::Invalid, format!("cannot send {path}: {why}")))
+    };
+    let failed = |error: std::io::Error| {
+        Failure::new(Exit::Invalid, format!("cannot read {folder}: {error}"))
+    };
+    if depth > FOLDER_DEPTH_MAX {
+        return refused(folder, "it is too deep");
+    }
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let Ok(name) = entry.file_name().into_string() else {
+            return refused(folder, "a name in it is not UTF-8");
+        };
+        let path = format!("{folder}/{name}");
+        let metadata = fs::symlink_metadata(&path).map_err(failed)?;
+        if metadata.is_dir() && name != ".git" {
+            read_folder(&path, depth + 1, companions)?;
+        } else if metadata.is_symlink() {
+            return refused(&path, "it is a link");
+        } else if metadata.is_file() {
+            if metadata.len() > COMPANION_BYTES_MAX || companions.len() >= FOLDER_FILES_MAX {
+                return refused(&path, "the folder holds too much");
+            }
+            companions.insert(path.clone(), fs::read(&path).map_err(failed)?);
+        }
+    }
+    Ok(())
 }
 
 fn read_images(images: &[String]) -> Outcome<BTreeMap<String, String>> {

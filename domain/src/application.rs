@@ -5,6 +5,7 @@
 //! [`crate::planning`]'s matter.
 
 mod app_file;
+mod charts;
 mod check;
 mod containers;
 mod document;
@@ -12,6 +13,7 @@ mod findings;
 mod keys;
 mod manifests;
 mod model;
+mod objects;
 mod parse;
 mod parts;
 mod pattern;
@@ -19,6 +21,7 @@ mod placeholder;
 mod places;
 mod probes;
 mod reader;
+mod rendered;
 mod scalar;
 mod schema;
 mod score;
@@ -41,6 +44,7 @@ pub use model::{
 pub use parse::{Parsed, Source, SourceFile, companions, parse, parse_whole};
 pub use placeholder::{Piece, PlaceholderError, Reason, metadata_value, pieces};
 pub use places::{Part, Places};
+pub use rendered::{Rendered, rendered};
 pub use schema::schema;
 
 use crate::decider::{Decider, Rejection};

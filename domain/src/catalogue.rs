@@ -11,8 +11,9 @@ use crate::{class, environment};
 const KINDS: [&str; 2] = ["class", "environment"];
 
 /// The files that every installation begins with.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("catalogue/classes/extensions.yaml", include_str!("../../catalogue/classes/extensions.yaml")),
+    ("catalogue/classes/helm.yaml", include_str!("../../catalogue/classes/helm.yaml")),
     ("catalogue/classes/manifests.yaml", include_str!("../../catalogue/classes/manifests.yaml")),
     ("catalogue/classes/mysql.yaml", include_str!("../../catalogue/classes/mysql.yaml")),
     ("catalogue/classes/network.yaml", include_str!("../../catalogue/classes/network.yaml")),
@@ -111,6 +112,7 @@ fn wrong_in_class(document: &Document<'_>, class: &class::Definition) -> Vec<Dia
         | KindName::Cache
         | KindName::Database
         | KindName::DnsRecord
+        | KindName::Helm
         | KindName::Manifests
         | KindName::Queue
         | KindName::Route

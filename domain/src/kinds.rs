@@ -24,6 +24,7 @@ macro_rules! for_each_kind {
             database => Database,
             dns_record => DnsRecord,
             extension => Extension,
+            helm => Helm,
             manifests => Manifests,
             queue => Queue,
             route => Route,

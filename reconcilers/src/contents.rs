@@ -4,14 +4,16 @@ use std::io::Read as _;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use domain::commit::{Context, Hash};
+use domain::commit::{Actor, ActorSort, Context, Hash};
 use domain::content::{self, Command, Content};
 use domain::lifecycle::FailureClass;
 use domain::{StreamId, Tenant, Time};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use journal::{ExecuteError, Executor};
+use uuid::Uuid;
 
+use crate::clock::{Clock as _, WallClock};
 use crate::reconcile::CallError;
 
 /// What one part is made of, in bytes. Where nothing can be compressed it still fits an event.
@@ -29,6 +31,13 @@ pub trait Contents: Send + Sync + 'static {
         tenant: &'a Tenant,
         digest: Hash,
     ) -> BoxFuture<'a, Result<Vec<u8>, CallError>>;
+
+    /// Keeps it, unless it is there. Gives the digest that names it.
+    fn keep<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        bytes: &'a [u8],
+    ) -> BoxFuture<'a, Result<Hash, CallError>>;
 }
 
 /// The stream that something is kept in.
@@ -108,6 +117,34 @@ impl Contents for Executor {
         }
         .boxed()
     }
+
+    fn keep<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        bytes: &'a [u8],
+    ) -> BoxFuture<'a, Result<Hash, CallError>> {
+        async move {
+            keep(self, tenant, bytes, found_out).await.map_err(|error| CallError {
+                class: FailureClass::Retry,
+                message: format!("the log does not take it: {error}"),
+            })?;
+            Ok(Hash::of(bytes))
+        }
+        .boxed()
+    }
+}
+
+/// Nobody asked for it: it was found out on the way to what somebody did ask for, which names it.
+fn found_out() -> Context {
+    let commit_id = Uuid::now_v7();
+    Context {
+        commit_id,
+        time: WallClock.now(),
+        actor: Actor::new(ActorSort::Reconciler, content::KIND),
+        causation_id: None,
+        correlation_id: commit_id,
+        traceparent: None,
+    }
 }
 
 /// What a part holds. One that says that it holds more than a part can is none.
@@ -140,9 +177,7 @@ pub fn unpacked(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u
 mod tests {
     use std::sync::Arc;
 
-    use domain::commit::{Actor, ActorSort};
     use journal::memory::MemoryJournal;
-    use uuid::Uuid;
 
     use super::*;
 

@@ -7,6 +7,7 @@ mod cluster;
 mod database;
 mod dns_record;
 mod extension;
+mod helm;
 mod manifests;
 mod queue;
 mod route;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the real servers that the tests and the benchmarks run, into target/servers: nats-server, PostgreSQL, moto,
-# which is S3 for tests, a clock that jumps, and Kubernetes with nodes that only pretend (KWOK). Kubernetes is built
+# which is S3 for tests, a clock that jumps, Kubernetes with nodes that only pretend (KWOK), and helm. Kubernetes is built
 # from its Go modules, which takes ten minutes and 3 GB the first time; go.sum pins what it is.
 # Does nothing where they are there already, so it works offline after the first time. `make servers` calls it.
 #
@@ -11,7 +11,7 @@
 #   target/servers/moto             packages of Python
 #   target/servers/moto-python      a link to the Python that they are for
 #   target/servers/libfaketime.so   a link to the library that makes a process's clock jump
-#   target/servers/etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok
+#   target/servers/etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, kwok, helm
 #   target/servers/kwok-stages      what pretending nodes and pods go through
 #   target/servers/definitions      kinds of the Gateway API, cert-manager and external-dns
 #   target/servers/go               a Go toolchain, where the machine has none that is new enough
@@ -32,6 +32,7 @@ PGSERVER_SHA256_aarch64=e8dc68805dabf0124b9137496611eeaadaaa75216b02106965ad729a
 ETCD_VERSION=3.6.8
 KUBERNETES_VERSION=1.36.3
 KWOK_VERSION=0.8.0
+HELM_VERSION=4.3.1
 # What their modules ask for, and where it is missing the toolchain that a Python package carries.
 GO_MINOR_MIN=26
 GO_VERSION=1.27.3
@@ -323,6 +324,17 @@ definitions() {
   definitions_stamp >"$SERVERS/definitions/version"
 }
 
+helm_is_there() { [ "$("$SERVERS/helm" version --template '{{.Version}}' 2>/dev/null)" = "v$HELM_VERSION" ]; }
+
+helm() {
+  helm_is_there && return
+  # Without this it does not know its patch version.
+  build helm "helm $HELM_VERSION" "-X helm.sh/helm/v4/internal/version.version=v$HELM_VERSION" helm.sh/helm/v4/cmd/helm
+  mv -f "$SERVERS/helm.part/helm" "$SERVERS/helm"
+  rm -rf "$SERVERS/helm.part"
+  helm_is_there || fail "target/servers/helm does not run"
+}
+
 mkdir -p "$SERVERS"
 command -v setpriv >/dev/null || fail "setpriv is missing. On Debian: sudo apt-get install util-linux"
 # Two calls at once would step on each other.
@@ -339,5 +351,6 @@ etcd
 kubernetes
 kwok
 definitions
+helm
 say "$("$SERVERS/nats-server" --version), $("$SERVERS/postgres/bin/postgres" --version)," \
-  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION"
+  "$(grep -oE '^moto==[0-9.]+' "$MOTO_LOCK"), etcd $ETCD_VERSION, Kubernetes $KUBERNETES_VERSION, KWOK $KWOK_VERSION, helm $HELM_VERSION"

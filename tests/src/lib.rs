@@ -7,6 +7,7 @@
     reason = "tests build on this"
 )]
 
+mod files;
 pub mod history;
 pub mod samples;
 
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::application::{self, Application, Model, Parsed, Source, SourceFile};
+use charts::fetch::{Fetcher, Mirrors, Reach};
+use domain::application::{self, Application, Model, Parsed};
 use domain::class::Class;
 use domain::commit::{Actor, ActorSort, Context};
 use domain::environment::Environment;
@@ -26,7 +28,7 @@ use domain::{
 };
 use journal::sqlite::SqliteJournal;
 use journal::{Executor, Journal, Position};
-use kubernetes::{Beside, Clusters, Kubernetes};
+use kubernetes::{Beside, Charts, Clusters, Kubernetes};
 use projections::{State, Views};
 use reconcilers::contents::keep;
 use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
@@ -36,6 +38,8 @@ use sim::{Nature, Sim};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+pub use files::{read, read_whole};
 
 /// How long anything may take. Far beyond what it takes: a test that hangs ends.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -72,10 +76,15 @@ impl Plane {
     /// The same on a real cluster, which this kubeconfig leads to: `dev` has no other. Everything but the cluster, its
     /// workloads and its volumes is simulated.
     pub async fn start_on(directory: &Path, kubeconfig: &str) -> Self {
+        Self::start_with(directory, kubeconfig, charts_by(Mirrors::new())).await
+    }
+
+    /// The same, with charts from elsewhere.
+    pub async fn start_with(directory: &Path, kubeconfig: &str, charts: Charts) -> Self {
         let secrets = directory.join("secrets");
         std::fs::create_dir_all(&secrets).unwrap();
         std::fs::write(secrets.join("real"), kubeconfig).unwrap();
-        let plane = Self::start_beside(directory, Some(secrets)).await;
+        let plane = Self::start_beside(directory, Some((secrets, charts))).await;
         let existing = serde_json::json!({ "store": "file", "path": "real" });
         let spec = serde_json::json!({ "location": "here", "existing": existing });
         let clusters = serde_json::json!({ "real": { "spec": spec, "workloads_max": 1_000 } });
@@ -87,7 +96,7 @@ impl Plane {
         plane
     }
 
-    async fn start_beside(directory: &Path, secrets: Option<PathBuf>) -> Self {
+    async fn start_beside(directory: &Path, real: Option<(PathBuf, Charts)>) -> Self {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory).unwrap());
         let executor = Executor::new(Arc::clone(&journal));
         let views = Views::open_sqlite(&directory.join("views")).await.unwrap();
@@ -100,10 +109,11 @@ impl Plane {
         };
         let world = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
         let settings = Settings { session: Uuid::now_v7(), grace_micros: GRACE_MICROS };
-        let real = secrets.map(|secrets| {
+        let real = real.map(|(secrets, charts)| {
             let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
             let kubernetes = Kubernetes::new(clusters);
-            Arc::new(kubernetes.with_contents(Arc::new(executor.clone())))
+            let kubernetes = kubernetes.with_contents(Arc::new(executor.clone()));
+            Arc::new(kubernetes.with_charts(charts))
         });
         let providers = || match &real {
             None => Providers::all(&world),
@@ -164,8 +174,8 @@ impl Plane {
         images: &[(&str, &str)],
     ) -> Model {
         let Parsed { model, contents, .. } = read_whole(application, files, images);
-        for json in contents.values() {
-            let kept = keep(&self.executor, &self.tenant, json.as_bytes(), context).await;
+        for bytes in contents.values() {
+            let kept = keep(&self.executor, &self.tenant, bytes, context).await;
             kept.expect("the objects are kept");
         }
         let name: Name = application.parse().unwrap();
@@ -342,40 +352,13 @@ pub fn namespace(application: &str) -> String {
     kubernetes::labels::namespace(&reconcilers::Target { tenant, id, uid: Uuid::nil() })
 }
 
-/// Reads an application's files with what they name.
+/// What makes objects of charts: the pinned helm, which may ask this machine for them.
 #[must_use]
-pub fn read(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Model {
-    read_whole(application, files, images).model
-}
-
-/// The same, with what the model names by digests.
-#[must_use]
-pub fn read_whole(application: &str, files: &[&Path], images: &[(&str, &str)]) -> Parsed {
-    let files: Vec<SourceFile> = files
-        .iter()
-        .map(|path| SourceFile {
-            path: path.display().to_string(),
-            text: std::fs::read_to_string(path).unwrap(),
-        })
-        .collect();
-    let companions = application::companions(&files)
-        .into_iter()
-        .filter_map(|path| std::fs::read(&path).ok().map(|bytes| (path, bytes)))
-        .collect();
-    let images =
-        images.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect();
-    let source = Source {
-        files: &files,
-        companions: &companions,
-        application: Some(application),
-        images: &images,
-    };
-    match application::parse_whole(&source) {
-        Ok(parsed) => parsed,
-        Err(wrong) => panic!(
-            "{application}: {}",
-            wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        ),
+pub fn charts_by(mirrors: Mirrors) -> Charts {
+    let fetcher = Fetcher::new(Reach::Private, mirrors).unwrap();
+    Charts {
+        fetcher,
+        program: charts::render::Helm::new(Some(samples::root().join("target/servers/helm"))),
     }
 }
 

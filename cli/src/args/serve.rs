@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
+use charts::fetch::Mirror;
 use clap::{Args, ValueEnum};
 use journal::Durability;
 
@@ -51,9 +52,26 @@ pub(crate) struct Stores {
     /// folder]
     #[arg(long, env = "CAIRN_SECRETS", value_name = "FOLDER")]
     pub(crate) secrets: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) charts: Charts,
     /// Start only if the log promises this: process-crash, power-loss or quorum
     #[arg(long, value_name = "CLASS")]
     pub(crate) require_durability: Option<Durability>,
+}
+
+/// Where charts of Helm are had, and what renders them.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Charts {
+    /// The program helm, version 4, which renders charts [default: the one on the PATH]
+    #[arg(long, env = "CAIRN_HELM", value_name = "PATH")]
+    pub(crate) helm: Option<PathBuf>,
+    /// Have charts from a mirror instead of where they say: a folder of archives, a repository, or oci://HOST/PATH; for
+    /// one environment where its name stands before a `=`; may be repeated. What is pinned is verified all the same
+    #[arg(long = "charts", env = "CAIRN_CHARTS", value_delimiter = ',', value_parser = mirror, value_name = "[ENVIRONMENT=]MIRROR")]
+    pub(crate) mirrors: Vec<(String, Mirror)>,
+    /// Let applications name repositories at private addresses, and on this machine
+    #[arg(long = "charts-private", env = "CAIRN_CHARTS_PRIVATE")]
+    pub(crate) private: bool,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +154,18 @@ pub(crate) struct SimServe {
     pub(crate) nature: Nature,
 }
 
+/// A mirror of charts, with the environment that it is for.
+fn mirror(text: &str) -> Result<(String, Mirror), String> {
+    let (environment, place) = match text.split_once('=') {
+        Some((name, place)) if name.parse::<domain::Name>().is_ok() => (name, place),
+        Some(_) | None => ("", text),
+    };
+    if place.is_empty() {
+        return Err("name a folder, or a URL of https or oci".to_owned());
+    }
+    Ok((environment.to_owned(), Mirror::read(place)))
+}
+
 /// An address: of a number, or of a name such as `localhost`. Of several, the one of IPv4, as most expect.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let write = "write HOST:PORT, such as 127.0.0.1:7117, or localhost:0 for any free port";
@@ -148,6 +178,16 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mirror_may_be_for_one_environment() {
+        let of = |text: &str| mirror(text).unwrap();
+        assert_eq!(of("/charts"), (String::new(), Mirror::Folder("/charts".into())));
+        assert_eq!(of("prod=/charts"), ("prod".to_owned(), Mirror::Folder("/charts".into())));
+        let url = Mirror::Url("https://a.test/x?y=z".to_owned());
+        assert_eq!(of("https://a.test/x?y=z"), (String::new(), url));
+        assert!(mirror("prod=").is_err());
+    }
 
     #[test]
     fn an_address_may_have_a_name() {

@@ -36,6 +36,7 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         data: folder.0.join("data"),
         listen,
         secrets: folder.0.join("secrets"),
+        charts: crate::args::Charts::default(),
         world: WorldAt::Here(Nature { speed: args.speed, seed: 1 }),
         archive: None,
         journal: LogAt::Sqlite(None),

@@ -52,6 +52,7 @@ pub(super) fn settings(stores: Stores, roles: BTreeSet<Role>, world: WorldAt) ->
         roles,
         secrets: stores.secrets.unwrap_or_else(|| data.join(serve::SECRETS)),
         data,
+        charts: stores.charts,
         listen: stores.listen,
         world,
         archive: stores.archive,

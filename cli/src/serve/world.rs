@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ::reconcilers::secrets::Stores;
 use ::reconcilers::{Providers, WallClock};
 use api::{Simulate, SimulateError, WorldFault};
+use charts::fetch::{Fetcher, Mirror, Reach};
+use charts::render::Helm;
 use domain::{ResourceId, Tenant};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -13,7 +15,7 @@ use kubernetes::{Beside, Clusters, Kubernetes};
 use sim::{Happening, NotThere, Options, Remote, RemoteError, Sim};
 
 use super::{Part, Settings, trouble};
-use crate::args::Nature;
+use crate::args::{Nature, Role};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// Who drifts and removes in the world: somebody who is not Cairn.
@@ -44,7 +46,10 @@ enum Simulated {
 }
 
 /// Opens the world of a data folder, or speaks to the one at an address.
-pub(super) fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<World>> {
+pub(super) async fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<World>> {
+    if settings.is(Role::Reconciler) {
+        check_helm(&settings.charts).await?;
+    }
     let simulated = match &settings.world {
         WorldAt::Here(nature) => make(&settings.data, *nature).map(Simulated::Here)?,
         WorldAt::Elsewhere(url) => match Remote::connect(url) {
@@ -59,8 +64,35 @@ pub(super) fn open(settings: &Settings, executor: &Executor) -> Outcome<Option<W
     };
     let secrets = Arc::new(Stores::new(settings.secrets.clone()));
     let kubernetes = Kubernetes::new(Clusters::new(secrets, Arc::new(WallClock)));
-    let kubernetes = Arc::new(kubernetes.with_contents(Arc::new(executor.clone())));
+    let kubernetes = kubernetes.with_contents(Arc::new(executor.clone()));
+    let kubernetes = Arc::new(kubernetes.with_charts(charts(&settings.charts)?));
     Ok(Some(World { simulated, kubernetes }))
+}
+
+/// What makes objects of charts.
+fn charts(args: &crate::args::Charts) -> Outcome<kubernetes::Charts> {
+    let reach = if args.private { Reach::Private } else { Reach::Public };
+    let fetcher = Fetcher::new(reach, args.mirrors.iter().cloned().collect());
+    let fetcher = fetcher.map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
+    if let Some(Mirror::Folder(folder)) =
+        args.mirrors.iter().map(|(_, mirror)| mirror).find(is_missing)
+    {
+        let message = format!("there is no folder of charts {}", folder.display());
+        return Err(Failure::new(Exit::NotFound, message));
+    }
+    let program = Helm::new(args.helm.clone());
+    Ok(kubernetes::Charts { fetcher, program })
+}
+
+/// Refuses a program that was named and cannot be used. Without a name it is looked for when a chart needs it.
+async fn check_helm(args: &crate::args::Charts) -> Outcome<()> {
+    let Some(path) = &args.helm else { return Ok(()) };
+    let checked = Helm::new(Some(path.clone())).check().await;
+    checked.map_err(|error| Failure::new(Exit::Invalid, error.to_string()))
+}
+
+fn is_missing(mirror: &&Mirror) -> bool {
+    matches!(mirror, Mirror::Folder(folder) if !folder.is_dir())
 }
 
 /// The world of a data folder.

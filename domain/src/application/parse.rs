@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::findings::{Findings, Place};
 use super::keys::suggest;
-use super::manifests;
 use super::model::Model;
 use super::reader::{Fields, Reader, describe};
 use super::score::{Draft, Drafts};
 use super::yaml::{Node, Value, documents};
+use super::{charts, manifests};
 use crate::diagnostic::Diagnostic;
 use crate::name::is_label;
 
@@ -52,8 +52,8 @@ pub struct Parsed {
     pub model: Model,
     /// What should be looked at.
     pub warnings: Vec<Diagnostic>,
-    /// Digest → what the model names by it: Kubernetes objects, as JSON.
-    pub contents: BTreeMap<String, String>,
+    /// Digest → what the model names by it: Kubernetes objects as JSON, files of charts as they are.
+    pub contents: BTreeMap<String, Vec<u8>>,
 }
 
 /// Reads an application with what it names by digests.
@@ -64,8 +64,8 @@ pub fn parse_whole(source: &Source<'_>) -> Result<Parsed, Vec<Diagnostic>> {
     let (mut reader, drafts) = read(source.files, source.companions);
     let anywhere = Place::new(0, 0..0);
     let name = reader.application_name(source.application, &drafts, anywhere);
-    let objects =
-        drafts.resources.requests.values().any(|request| request.resource_type == manifests::TYPE);
+    let mut requests = drafts.resources.requests.values();
+    let objects = requests.any(|it| [manifests::TYPE, charts::TYPE].contains(&&*it.resource_type));
     if drafts.workloads.is_empty() && !objects && !reader.findings.has_errors() {
         reader
             .findings

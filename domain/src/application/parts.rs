@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use super::findings::Place;
-use super::manifests;
 use super::model::{OnDelete, ResourceRequest};
 use super::pattern::{is_annotation, is_id, is_score_name, is_type};
 use super::reader::{Reader, Spot, Use};
 use super::scalar::{Meaning, json, meaning};
 use super::yaml::{Entry, Node, Value};
+use super::{charts, manifests};
 use crate::kinds::workload::{Port, Protocol};
 
 /// The most resources of one application.
@@ -187,6 +187,8 @@ impl Reader<'_> {
         }
         if request.resource_type == manifests::TYPE {
             request.params = self.manifests(fields.get("params"), &spot, name);
+        } else if request.resource_type == charts::TYPE {
+            request.params = self.chart(fields.get("params"), &spot, name);
         } else if let Some(entry) = fields.get("params") {
             request.params = self.params(entry, &spot, name);
         }

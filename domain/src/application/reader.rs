@@ -79,7 +79,7 @@ pub(super) struct Reader<'a> {
     /// Contents of files that application files name.
     pub(super) companions: &'a BTreeMap<String, Vec<u8>>,
     /// Digest → what is named by it.
-    pub(super) contents: BTreeMap<String, String>,
+    pub(super) contents: BTreeMap<String, Vec<u8>>,
     /// The files that are named.
     pub(super) sources: Vec<String>,
     pub(super) uses: Vec<Use>,

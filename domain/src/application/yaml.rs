@@ -20,12 +20,14 @@ pub(super) struct Limits {
     pub(super) depth: usize,
     /// The most nodes of one file, with its aliases expanded.
     pub(super) nodes: usize,
+    /// Of a key that stands twice, the later counts, as for Helm. Otherwise that is a mistake.
+    pub(super) repeats: bool,
 }
 
 /// What an application's file may hold: twice the longest one known, and still read in a blink; Score nests 7 deep,
 /// parameters may be as deep as they need to.
 pub(super) const LIMITS: Limits =
-    Limits { bytes: 128 * 1024, documents: 64, depth: 32, nodes: 20_000 };
+    Limits { bytes: 128 * 1024, documents: 64, depth: 32, nodes: 20_000, repeats: false };
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -313,7 +315,10 @@ impl Builder<'_, '_> {
                 }
                 Some((key, _)) if key == "<<" => merged.push(node),
                 Some((key, key_place)) => {
-                    if let Some(first) = keys.get(&key) {
+                    if self.limits.repeats && keys.contains_key(&key) {
+                        entries.retain(|entry| entry.key != key);
+                        entries.push(Entry { key, key_place, value: node });
+                    } else if let Some(first) = keys.get(&key) {
                         let first = self.findings.position(*first);
                         let message = format!("the key `{key}` stands here twice");
                         let hint = format!("remove one of them; the first is at {first}");

@@ -44,6 +44,7 @@ impl Builder<'_> {
             | KindName::Cluster
             | KindName::Database
             | KindName::Extension
+            | KindName::Helm
             | KindName::Manifests
             | KindName::Queue
             | KindName::SupportService

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::kinds::{
-    Certificate, Cluster, DnsRecord, Manifests, Route, SupportService, Volume, Workload,
+    Certificate, Cluster, DnsRecord, Helm, Manifests, Route, SupportService, Volume, Workload,
 };
 use domain::text::Inputs;
 use domain::{ResourceId, StreamId};
@@ -38,6 +38,7 @@ impl<W: World> Beside<W> {
             certificate: Provided::from(Arc::clone(&beside)),
             cluster: Provided::from(Arc::clone(&beside)),
             dns_record: Provided::from(Arc::clone(&beside)),
+            helm: Provided::from(Arc::clone(&beside)),
             manifests: Provided::from(Arc::clone(&beside)),
             route: Provided::from(Arc::clone(&beside)),
             support_service: Provided::from(Arc::clone(&beside)),
@@ -68,6 +69,12 @@ fn is_hosted<K: Hosted>(scene: Scene<'_, K>) -> bool {
 fn is_kept_here(inputs: &Inputs, cluster: &ResourceId) -> bool {
     let real = [FILES, IN_CLUSTER];
     credentials(inputs, cluster).is_some_and(|it| real.contains(&it.store.as_str()))
+}
+
+impl Placed for Helm {
+    fn is_real(scene: Scene<'_, Self>) -> bool {
+        is_kept_here(scene.inputs, &scene.spec.cluster)
+    }
 }
 
 impl Placed for Manifests {

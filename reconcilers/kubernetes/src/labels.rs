@@ -26,6 +26,12 @@ pub const CONTENT: &str = "cairn.dev/content";
 pub const KINDS: &str = "cairn.dev/kinds";
 /// On the record of a set of objects: the namespace that was named for them.
 pub const NAMESPACE: &str = "cairn.dev/namespace";
+/// What is on the record of a chart begins so.
+pub const HELM: &str = "cairn.dev/helm-";
+/// On what a hook of a chart made: which run of it.
+pub const HOOK: &str = "cairn.dev/hook";
+/// On what stays when its chart goes, by the chart's own word.
+pub const POLICY: &str = "helm.sh/resource-policy";
 /// Names of objects end in so many hexadecimal digits where the name alone would not tell them apart.
 const DIGITS: usize = 6;
 /// The longest name of an object: a DNS label.

@@ -16,6 +16,7 @@ pub mod beside;
 mod blot;
 pub mod cluster;
 pub mod health;
+mod helm;
 pub mod kubeconfig;
 pub mod labels;
 mod logs;
@@ -26,4 +27,5 @@ pub mod provider;
 
 pub use beside::Beside;
 pub use cluster::{Cluster, Clusters};
+pub use helm::Charts;
 pub use provider::Kubernetes;

@@ -11,12 +11,13 @@
 //! - Which kinds have to be looked for is on a record, a ConfigMap that is applied first and removed last: what an
 //!   earlier revision left is found after a restart, too.
 
-mod apply;
-mod look;
-mod order;
-mod prepare;
-mod record;
-mod remove;
+pub(crate) mod apply;
+pub(crate) mod look;
+pub(crate) mod order;
+pub(crate) mod prepare;
+pub(crate) mod record;
+pub(crate) mod remove;
+pub(crate) mod sealed;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -24,13 +25,13 @@ use std::sync::{Mutex, PoisonError};
 use domain::StreamId;
 use domain::commit::Hash;
 use domain::kinds::Manifests;
-use domain::kinds::manifests::ObjectKey;
+use domain::kinds::manifests::{ObjectKey, Spec};
 use domain::lifecycle::FailureClass;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use reconcilers::converge::{Call, Seen};
-use reconcilers::{CallError, Performed, Provider, Scene, Target};
+use reconcilers::converge::{Call, Desired, Seen};
+use reconcilers::{CallError, Performed, Provider, Reconcile as _, Scene, Target};
 
 use crate::cluster::{Cluster, Entry, Watched};
 use crate::labels;
@@ -46,21 +47,43 @@ const AT_ONCE: usize = 8;
 const VERDICTS_MAX: usize = 50_000;
 
 /// Everything that was seen of an incarnation.
-type Found = BTreeMap<Key, Entry>;
+pub(crate) type Found = BTreeMap<Key, Entry>;
+
+/// A set of objects that is wanted of an incarnation.
+#[derive(Clone, Copy)]
+pub(crate) struct Set<'a> {
+    /// Whose they are.
+    pub(crate) target: &'a Target,
+    /// Which, and what may be done to have them.
+    pub(crate) spec: &'a Spec,
+    /// What else is noted on their record.
+    pub(crate) notes: &'a BTreeMap<String, String>,
+    /// Where the values of their secrets are, if those are not with the rest.
+    pub(crate) sealed: Option<&'a Key>,
+}
+
+/// What is noted of objects that somebody wrote.
+static NO_NOTES: BTreeMap<String, String> = BTreeMap::new();
+
+impl<'a> Set<'a> {
+    fn of(scene: Scene<'a, Manifests>) -> Self {
+        Self { target: scene.target, spec: scene.spec, notes: &NO_NOTES, sealed: None }
+    }
+}
 
 /// One object that is wanted.
 #[derive(Clone, Debug)]
-struct Item {
+pub(crate) struct Item {
     /// As the spec names it.
-    said: ObjectKey,
+    pub(crate) said: ObjectKey,
     /// The digest of what it says.
-    digest: Hash,
+    pub(crate) digest: Hash,
     /// The digest of what we make of that.
-    content: Hash,
+    pub(crate) content: Hash,
     /// Its turn.
-    phase: u8,
+    pub(crate) phase: u8,
     /// Which object it is, and of which kind; none while the cluster does not know the kind.
-    known: Option<(Key, Watched)>,
+    pub(crate) known: Option<(Key, Watched)>,
 }
 
 /// That we own all that we said of an object, as of a version.
@@ -109,17 +132,17 @@ fn digest_of_owned(entry: &Entry) -> Hash {
     Hash::of(owned(&entry.managed).as_bytes())
 }
 
-fn refused(class: FailureClass, message: String) -> CallError {
+pub(crate) fn refused(class: FailureClass, message: String) -> CallError {
     CallError { class, message }
 }
 
 /// What is ours to apply and remove: not what a controller made of it, though that may carry the same labels.
-fn is_ours(entry: &Entry) -> bool {
+pub(crate) fn is_ours(entry: &Entry) -> bool {
     entry.content.is_some() && !entry.controlled && entry.record.is_none()
 }
 
 /// What was found of an incarnation, once every kind is followed that its record names.
-async fn found(cluster: &Cluster, target: &Target) -> Result<Found, CallError> {
+pub(crate) async fn found(cluster: &Cluster, target: &Target) -> Result<Found, CallError> {
     let found: Found = cluster.of(target.uid)?.into_iter().collect();
     let Some((_, entry)) = record::of(target, &found) else { return Ok(found) };
     for (api_version, kind) in record::kinds(entry) {
@@ -144,7 +167,9 @@ impl Provider<Manifests> for Kubernetes {
             let Some(credentials) = credentials(scene.inputs, &scene.spec.cluster) else {
                 return Ok(None);
             };
-            look::see(self, &self.clusters.get(credentials), scene).await
+            let desired = Manifests::desired(scene.spec, scene.inputs).map(Desired::new).ok();
+            let digest = desired.map(|desired| desired.digest);
+            look::see(self, &self.clusters.get(credentials), Set::of(scene), digest).await
         }
         .boxed()
     }
@@ -162,7 +187,7 @@ impl Provider<Manifests> for Kubernetes {
             let cluster = self.clusters.get(credentials);
             match call {
                 Call::Create { desired, .. } | Call::Update(desired) => {
-                    apply::apply(self, &cluster, scene, desired.digest).await
+                    apply::apply(self, &cluster, Set::of(scene), desired.digest).await
                 }
                 Call::Delete => {
                     remove::all(self, &cluster, scene.target, scene.spec.namespace()).await

@@ -22,6 +22,7 @@ use reconcilers::{
 };
 
 use crate::cluster::{Cluster, Clusters};
+use crate::helm::{Charts, Renderings};
 use crate::logs;
 use crate::manifests::Verdicts;
 use crate::objects::{self, Object};
@@ -39,6 +40,9 @@ pub struct Kubernetes {
     /// Where what a digest names is read.
     pub(crate) contents: Option<Arc<dyn Contents>>,
     pub(crate) verdicts: Verdicts,
+    /// What makes objects of charts.
+    pub(crate) charts: Option<Charts>,
+    pub(crate) renderings: Renderings,
 }
 
 /// What lives in a cluster: where, and as which objects.
@@ -156,7 +160,19 @@ impl Kubernetes {
     /// Acts on the clusters that it is led to.
     #[must_use]
     pub fn new(clusters: Clusters) -> Self {
-        Self { clusters: Arc::new(clusters), contents: None, verdicts: Verdicts::default() }
+        Self {
+            clusters: Arc::new(clusters),
+            contents: None,
+            verdicts: Verdicts::default(),
+            charts: None,
+            renderings: Renderings::default(),
+        }
+    }
+
+    /// Makes objects of charts with that.
+    #[must_use]
+    pub fn with_charts(self, charts: Charts) -> Self {
+        Self { charts: Some(charts), ..self }
     }
 
     /// Reads what digests name from there.

@@ -11,7 +11,7 @@ pub const fn create_micros(kind: KindName) -> i64 {
             KindName::Cluster => 90,
             KindName::Database => 60,
             KindName::Queue => 25,
-            KindName::Cache | KindName::Extension | KindName::Manifests => 20,
+            KindName::Cache | KindName::Extension | KindName::Helm | KindName::Manifests => 20,
             KindName::SupportService => 15,
             KindName::Certificate => 10,
             KindName::Workload => 8,

@@ -224,6 +224,7 @@ impl Object {
             | KindName::Database
             | KindName::DnsRecord
             | KindName::Extension
+            | KindName::Helm
             | KindName::Manifests
             | KindName::Queue
             | KindName::Route

@@ -46,6 +46,7 @@ fn declared(kind: KindName, spec: &Value) -> Vec<(String, bool)> {
         | KindName::Cluster
         | KindName::Database
         | KindName::DnsRecord
+        | KindName::Helm
         | KindName::Manifests
         | KindName::Queue
         | KindName::Route

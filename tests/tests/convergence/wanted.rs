@@ -194,6 +194,7 @@ fn rank(id: &ResourceId) -> u8 {
         KindName::Cache
         | KindName::Certificate
         | KindName::Extension
+        | KindName::Helm
         | KindName::Manifests
         | KindName::Queue
         | KindName::Volume => 7,

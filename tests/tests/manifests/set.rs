@@ -56,7 +56,7 @@ impl Set {
             .iter()
             .map(|(key, digest)| {
                 let json = &parsed.contents[digest.as_str().unwrap()];
-                (key.clone(), serde_json::from_str(json).unwrap())
+                (key.clone(), serde_json::from_slice(json).unwrap())
             })
             .collect();
     }

@@ -27,7 +27,7 @@ pub(crate) struct Read {
     pub(crate) model: Model,
     pub(crate) warnings: Vec<String>,
     /// Digest → what the model names by it.
-    contents: BTreeMap<String, String>,
+    contents: BTreeMap<String, Vec<u8>>,
     sources: Vec<SourceRef>,
 }
 
@@ -51,8 +51,8 @@ pub(crate) async fn apply(
         .plane
         .stream(application::KIND, name.as_str())
         .ok_or_else(|| Stop::Refused(Vec::new()))?;
-    for json in read.contents.values() {
-        keep(work, json.as_bytes()).await?;
+    for bytes in read.contents.values() {
+        keep(work, bytes).await?;
     }
     let command =
         Command::Apply { model: Box::new(read.model), sources: read.sources, at: work.at };

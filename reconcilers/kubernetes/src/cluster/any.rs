@@ -1,9 +1,10 @@
 //! Kinds that only the cluster knows: found by asking it, followed from the first time that one is used.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use reconcilers::CallError;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -16,6 +17,8 @@ use crate::objects::Key;
 
 /// How long the objects of a kind may take to be listed for the first time.
 const LISTED: Duration = Duration::from_secs(20);
+/// All that a cluster knows, in one answer.
+const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 /// That a cluster does not know a kind is not asked again for so long.
 const MISSING: Duration = Duration::from_secs(5);
 
@@ -135,6 +138,47 @@ impl Cluster {
         Ok(found.and_then(|found| serde_json::to_value(found.metadata).ok()))
     }
 
+    /// Lets go of an object: it stays, and nothing on it says any more that it is ours.
+    pub(crate) async fn release(&self, key: &Key) -> Result<(), CallError> {
+        let resource = self.watched(key)?.resource();
+        let requests = self.requests()?;
+        let _turn = self.turns.acquire().await;
+        let gone = serde_json::json!({ "metadata": {
+            "labels": { labels::UID: null, labels::TENANT: null },
+            "annotations": { labels::RESOURCE: null, labels::CONTENT: null },
+        } });
+        let api = requests.api(&resource, key.namespace.as_deref());
+        let patch = Patch::Merge(&gone);
+        let patched = api.patch_metadata(&key.name, &PatchParams::default(), &patch).await;
+        match patched {
+            Ok(object) => {
+                let uid = object.metadata.uid.unwrap_or_default();
+                self.shared.forget(key, &uid);
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(refusal(key, &error)),
+        }
+    }
+
+    /// What the cluster knows, as `group/version` and `group/version/Kind`: two requests.
+    pub(crate) async fn api_versions(&self) -> Result<Vec<String>, CallError> {
+        let requests = self.requests()?;
+        let mut known = BTreeSet::new();
+        for path in ["/api", "/apis"] {
+            let _turn = self.turns.acquire().await;
+            let request = http::Request::get(path).header(http::header::ACCEPT, DISCOVERY);
+            let request = request.body(Vec::new()).map_err(|error| retry(&error.to_string()))?;
+            let asked = requests.client.request::<Value>(request);
+            let told_of = match tokio::time::timeout(LISTED, asked).await {
+                Err(_) => return Err(retry("it does not answer")),
+                Ok(answer) => answer.map_err(|error| retry(&told(&error)))?,
+            };
+            add_versions(&told_of, &mut known);
+        }
+        Ok(known.into_iter().collect())
+    }
+
     /// The first object of a kind, by plural and group, that does not carry a uid: it would go with its definition.
     pub(crate) async fn other(
         &self,
@@ -154,6 +198,26 @@ impl Cluster {
             let name = item.metadata.name.unwrap_or_default();
             item.metadata.namespace.map_or_else(|| name.clone(), |its| format!("{its}/{name}"))
         }))
+    }
+}
+
+/// Everything that a discovery names (Kubernetes: aggregated discovery, GA since 1.30).
+fn add_versions(told_of: &Value, known: &mut BTreeSet<String>) {
+    let list = |value: &Value, name: &str| {
+        value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    for group in list(told_of, "items") {
+        let group_name = group.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("");
+        for version in list(&group, "versions") {
+            let Some(name) = version.get("version").and_then(Value::as_str) else { continue };
+            let slash = if group_name.is_empty() { "" } else { "/" };
+            let version_name = format!("{group_name}{slash}{name}");
+            for resource in list(&version, "resources") {
+                let kind = resource.pointer("/responseKind/kind").and_then(Value::as_str);
+                known.extend(kind.map(|kind| format!("{version_name}/{kind}")));
+            }
+            known.insert(version_name);
+        }
     }
 }
 

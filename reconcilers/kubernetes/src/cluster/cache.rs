@@ -42,6 +42,10 @@ pub(crate) struct Entry {
     pub(crate) controlled: bool,
     /// Where it is the record of a set of objects: which kinds are among them, and the namespace made for them.
     pub(crate) record: Option<Arc<Record>>,
+    /// Where a hook of a chart made it: which run.
+    pub(crate) hook: Option<Arc<str>>,
+    /// It stays when its chart goes.
+    pub(crate) stays: bool,
 }
 
 /// What has to be looked for of a set of objects.
@@ -51,6 +55,8 @@ pub(crate) struct Record {
     pub(crate) kinds: BTreeSet<String>,
     /// The namespace that was named for them.
     pub(crate) namespace: Option<String>,
+    /// What else is noted on it, by the end of the annotation's name.
+    pub(crate) notes: BTreeMap<String, String>,
 }
 
 /// A deletion that is not over.
@@ -89,9 +95,16 @@ impl Entry {
         let record = annotations.get(labels::KINDS).map(|kinds| {
             let kinds = kinds.split(',').filter(|kind| !kind.is_empty());
             let kinds = kinds.map(str::to_owned).collect();
-            Arc::new(Record { kinds, namespace: annotations.get(labels::NAMESPACE).cloned() })
+            let noted = |(name, text): (&String, &String)| {
+                Some((name.strip_prefix(labels::HELM)?.to_owned(), text.clone()))
+            };
+            let notes = annotations.iter().filter_map(noted).collect();
+            let namespace = annotations.get(labels::NAMESPACE).cloned();
+            Arc::new(Record { kinds, namespace, notes })
         });
-        let written = target.id.kind == KindName::Manifests;
+        let written = matches!(target.id.kind, KindName::Helm | KindName::Manifests);
+        let stays = target.id.kind == KindName::Helm
+            && annotations.get(labels::POLICY).is_some_and(|policy| policy.trim() == "keep");
         Some(Self {
             target,
             uid: text("/metadata/uid").unwrap_or_default().to_owned(),
@@ -111,6 +124,8 @@ impl Entry {
             trouble: if is_pod { pod_trouble(object) } else { None },
             controlled,
             record,
+            hook: annotations.get(labels::HOOK).map(|run| Arc::from(run.as_str())),
+            stays,
         })
     }
 }

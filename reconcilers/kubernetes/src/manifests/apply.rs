@@ -1,18 +1,17 @@
 //! Applies a set of objects in its order, then removes what is no longer wanted of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::commit::Hash;
-use domain::kinds::Manifests;
-use domain::kinds::manifests::Scope;
+use domain::kinds::manifests::{Scope, Spec};
 use domain::lifecycle::FailureClass;
 use futures::{StreamExt as _, TryStreamExt as _};
 use reconcilers::converge::SeenState;
-use reconcilers::{CallError, Performed, Scene, Target};
+use reconcilers::{CallError, Performed, Target};
 use serde_json::Value;
 
-use super::{AT_ONCE, Found, Item, found, is_ours, order, prepare, record, refused, remove};
+use super::{AT_ONCE, Found, Item, Set, found, is_ours, order, prepare, record, refused, remove};
 use crate::cluster::{Cluster, Entry};
 use crate::labels;
 use crate::objects::{self, Key};
@@ -25,76 +24,149 @@ const SERVED: Duration = Duration::from_secs(20);
 const KEPT: [&str; 4] =
     ["CustomResourceDefinition", "Namespace", "PersistentVolume", "PersistentVolumeClaim"];
 
+/// A set of objects that is being applied.
+pub(crate) struct Applying {
+    items: Vec<Item>,
+    /// What was there before.
+    there: Found,
+    /// The kinds of what is wanted.
+    kinds: BTreeSet<String>,
+    /// Those, and the kinds of what was wanted before.
+    all: BTreeSet<String>,
+}
+
 /// Applies everything that does not say what it should, then removes what is no longer wanted.
-pub(super) async fn apply(
+pub(crate) async fn apply(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
-    scene: Scene<'_, Manifests>,
+    set: Set<'_>,
     digest: Hash,
 ) -> Result<Performed, CallError> {
-    let (target, spec) = (scene.target, scene.spec);
-    let mut items = prepare::items(cluster, target, spec, true).await?;
-    prepare::check_scope(&items, target, spec)?;
-    let mut there = found(cluster, target).await?;
-    make_namespaces(cluster, scene, &items).await?;
-    let kinds: BTreeSet<String> =
-        items.iter().map(|item| format!("{} {}", item.said.api_version, item.said.kind)).collect();
-    let named = spec.namespace();
-    let recorded = record::of(target, &there).map(|(_, entry)| entry);
-    let known: BTreeSet<String> = recorded
-        .and_then(|entry| entry.record.as_ref())
-        .map(|it| it.kinds.clone())
-        .unwrap_or_default();
-    let all: BTreeSet<String> = known.union(&kinds).cloned().collect();
-    if recorded.is_none() || all != known {
-        put_record(cluster, target, &all, named, None).await?;
-    }
+    let mut applying = begin(cluster, set, &BTreeSet::new()).await?;
     for turn in 0..order::TURNS {
-        if items.iter().any(|item| item.phase == turn && item.known.is_none()) {
-            items = prepare::items(cluster, target, spec, true).await?;
-            prepare::check_scope(&items, target, spec)?;
-        }
-        let of_turn = items.iter().filter(|item| item.phase == turn);
-        futures::stream::iter(of_turn.map(Ok::<_, CallError>))
-            .try_for_each_concurrent(AT_ONCE, |item| {
-                apply_one(kubernetes, cluster, scene, item, &there)
-            })
-            .await?;
-        if turn == order::DEFINITIONS {
-            served(cluster, target, &items).await?;
-        }
+        applying.turn(kubernetes, cluster, set, turn).await?;
     }
-    there = found(cluster, target).await?;
-    prune(kubernetes, cluster, target, &items, &there).await?;
-    there = cluster.of(target.uid)?.into_iter().collect();
-    // What is on its way out is looked for until it is gone.
-    let kinds = if leftovers(&items, &there).next().is_some() { all } else { kinds };
-    let done = Some(digest);
-    let written = record::object(target, &kinds, named, done).content();
-    if record::of(target, &there).is_none_or(|(_, entry)| entry.content != Some(written)) {
-        put_record(cluster, target, &kinds, named, done).await?;
-    }
+    applying.prune(kubernetes, cluster, set).await?;
+    applying.finish(cluster, set, digest).await?;
     Ok(Performed::Finished)
 }
 
+/// Makes the namespaces, and notes which kinds have to be looked for: those of the set, and others.
+pub(crate) async fn begin(
+    cluster: &Cluster,
+    set: Set<'_>,
+    others: &BTreeSet<String>,
+) -> Result<Applying, CallError> {
+    let Set { target, spec, notes, .. } = set;
+    let items = prepare::items(cluster, target, spec, true).await?;
+    prepare::check_scope(&items, target, spec)?;
+    let there = found(cluster, target).await?;
+    make_namespaces(cluster, target, spec, &items).await?;
+    let kinds = items.iter().map(|item| format!("{} {}", item.said.api_version, item.said.kind));
+    let kinds: BTreeSet<String> = kinds.chain(others.iter().cloned()).collect();
+    let recorded = record::of(target, &there).and_then(|(_, entry)| entry.record.clone());
+    let known: BTreeSet<String> =
+        recorded.as_ref().map(|record| record.kinds.clone()).unwrap_or_default();
+    let all: BTreeSet<String> = known.union(&kinds).cloned().collect();
+    if recorded.is_none_or(|record| all != known || record.notes != *notes) {
+        put_record(cluster, set, &all, None).await?;
+    }
+    Ok(Applying { items, there, kinds, all })
+}
+
+impl Applying {
+    /// Applies what has its turn.
+    pub(crate) async fn turn(
+        &mut self,
+        kubernetes: &Kubernetes,
+        cluster: &Cluster,
+        set: Set<'_>,
+        turn: u8,
+    ) -> Result<(), CallError> {
+        let Set { target, spec, .. } = set;
+        if self.items.iter().any(|item| item.phase == turn && item.known.is_none()) {
+            self.items = prepare::items(cluster, target, spec, true).await?;
+            prepare::check_scope(&self.items, target, spec)?;
+        }
+        let there = &self.there;
+        let of_turn = self.items.iter().filter(|item| item.phase == turn);
+        futures::stream::iter(of_turn.map(Ok::<_, CallError>))
+            .try_for_each_concurrent(AT_ONCE, |item| {
+                apply_one(kubernetes, cluster, set, item, there)
+            })
+            .await?;
+        if turn == order::DEFINITIONS {
+            served(cluster, target, &self.items).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is no longer wanted.
+    pub(crate) async fn prune(
+        &mut self,
+        kubernetes: &Kubernetes,
+        cluster: &Cluster,
+        set: Set<'_>,
+    ) -> Result<(), CallError> {
+        let there = found(cluster, set.target).await?;
+        prune(kubernetes, cluster, set.target, &self.items, &there).await?;
+        self.there = cluster.of(set.target.uid)?.into_iter().collect();
+        Ok(())
+    }
+
+    /// Notes what is going on, on the record.
+    pub(crate) async fn note(&self, cluster: &Cluster, set: Set<'_>) -> Result<(), CallError> {
+        put_record(cluster, set, &self.all, None).await
+    }
+
+    /// Notes that it is all done.
+    pub(crate) async fn finish(
+        self,
+        cluster: &Cluster,
+        set: Set<'_>,
+        digest: Hash,
+    ) -> Result<(), CallError> {
+        // What is on its way out is looked for until it is gone.
+        let is_left = leftovers(&self.items, &self.there).next().is_some();
+        let kinds = if is_left { self.all } else { self.kinds };
+        put_record(cluster, set, &kinds, Some(digest)).await
+    }
+}
+
+/// Notes something on the record of what is there, if there is one.
+pub(crate) async fn note(cluster: &Cluster, set: Set<'_>) -> Result<(), CallError> {
+    let there = found(cluster, set.target).await?;
+    let record = record::of(set.target, &there).and_then(|(_, entry)| entry.record.clone());
+    match record {
+        Some(record) => put_record(cluster, set, &record.kinds, None).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes the record, unless it says that already.
 async fn put_record(
     cluster: &Cluster,
-    target: &Target,
+    set: Set<'_>,
     kinds: &BTreeSet<String>,
-    named: Option<&str>,
     done: Option<Hash>,
 ) -> Result<(), CallError> {
-    let object = record::object(target, kinds, named, done);
-    cluster.apply(&object.key(), &object.filled(&std::collections::BTreeMap::new()), true).await
+    let object = record::object(set.target, kinds, set.spec.namespace(), set.notes, done);
+    let key = object.key();
+    let there = cluster.seen(&key).filter(|entry| entry.target.uid == set.target.uid);
+    let same = |entry: &Entry| entry.deleting.is_none() && entry.content == Some(object.content());
+    if there.is_some_and(|entry| same(&entry)) {
+        return Ok(());
+    }
+    cluster.apply(&key, &object.filled(&BTreeMap::new()), true).await
 }
 
 /// Makes the namespaces that objects without one go into, unless one of the objects is it.
-async fn make_namespaces(
+pub(crate) async fn make_namespaces(
     cluster: &Cluster,
-    scene: Scene<'_, Manifests>,
+    target: &Target,
+    spec: &Spec,
     items: &[Item],
 ) -> Result<(), CallError> {
-    let (target, spec) = (scene.target, scene.spec);
     make_namespace(cluster, target, &objects::namespace(target)).await?;
     let Some(named) = spec.namespace() else { return Ok(()) };
     let is_it = |item: &Item| item.phase == order::NAMESPACES && item.said.name == named;
@@ -110,11 +182,11 @@ async fn make_namespaces(
 async fn apply_one(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
-    scene: Scene<'_, Manifests>,
+    set: Set<'_>,
     item: &Item,
     there: &Found,
 ) -> Result<(), CallError> {
-    let (target, spec) = (scene.target, scene.spec);
+    let Set { target, spec, .. } = set;
     let Some((key, _)) = &item.known else {
         let message = format!(
             "{} {}: the cluster does not know this kind of {}; install what defines it first",
@@ -132,7 +204,7 @@ async fn apply_one(
             return Ok(());
         }
     }
-    let body = kubernetes.prepared(item, key, target, spec).await?;
+    let body = kubernetes.prepared(cluster, set, item, key).await?;
     if let Some(entry) = entry
         && entry.content == Some(item.content)
         && lost(&body, &entry.managed).is_none()
@@ -159,7 +231,7 @@ async fn apply_one(
 }
 
 /// Whether an object is there that is not ours and may be taken over.
-async fn may_take(
+pub(crate) async fn may_take(
     cluster: &Cluster,
     key: &Key,
     target: &Target,

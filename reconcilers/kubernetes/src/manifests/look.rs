@@ -2,29 +2,28 @@
 
 use domain::OutputValue;
 use domain::commit::Hash;
-use domain::kinds::Manifests;
-use reconcilers::converge::{Changed, Desired, Seen, SeenState};
-use reconcilers::{CallError, Reconcile as _, Scene};
+use reconcilers::CallError;
+use reconcilers::converge::{Changed, Seen, SeenState};
 
-use super::{Found, Item, found, is_ours, namespaces, prepare, record};
+use super::{Found, Item, Set, found, is_ours, namespaces, prepare, record};
 use crate::cluster::Cluster;
 use crate::ownership::{Lost, lost};
 use crate::provider::Kubernetes;
 
 /// What a cluster's watches have seen. Requests are made for kinds that were never used before, and nothing else.
-pub(super) async fn see(
+pub(crate) async fn see(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
-    scene: Scene<'_, Manifests>,
+    set: Set<'_>,
+    desired: Option<Hash>,
 ) -> Result<Option<Seen>, CallError> {
-    let (target, spec) = (scene.target, scene.spec);
+    let Set { target, spec, .. } = set;
     let items = prepare::items(cluster, target, spec, false).await?;
     let found = found(cluster, target).await?;
     let record = record::of(target, &found);
     if record.is_none() && !found.values().any(is_ours) {
         return Ok(None);
     }
-    let desired = Manifests::desired(spec, scene.inputs).map(Desired::new).ok();
     let unfinished = Hash::of(b"unfinished");
     let applied = record.and_then(|(_, entry)| entry.applied).unwrap_or(unfinished);
     let namespace = namespaces(target, spec.namespace()).pop().unwrap_or_default();
@@ -37,12 +36,12 @@ pub(super) async fn see(
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
     };
-    if desired.is_none_or(|desired| desired.digest != applied) {
+    if desired != Some(applied) {
         return Ok(Some(seen));
     }
     if is_unfinished(&found, &items) {
         (seen.applied, seen.actual) = (unfinished, unfinished);
-    } else if let Some(changed) = changed(kubernetes, scene, &found, &items).await? {
+    } else if let Some(changed) = changed(kubernetes, cluster, set, &found, &items).await? {
         seen.actual = Hash::of(format!("{} {:?}", changed.detail, changed.by).as_bytes());
         seen.changed = Some(changed);
     }
@@ -62,7 +61,8 @@ fn is_unfinished(found: &Found, items: &[Item]) -> bool {
 /// The first object that is not there, or not ours in all that we said of it.
 async fn changed(
     kubernetes: &Kubernetes,
-    scene: Scene<'_, Manifests>,
+    cluster: &Cluster,
+    set: Set<'_>,
     found: &Found,
     items: &[Item],
 ) -> Result<Option<Changed>, CallError> {
@@ -77,7 +77,7 @@ async fn changed(
         if kubernetes.verdicts.holds(entry, item.content) {
             continue;
         }
-        let body = kubernetes.prepared(item, key, scene.target, scene.spec).await?;
+        let body = kubernetes.prepared(cluster, set, item, key).await?;
         let Some(Lost { path, by }) = lost(&body, &entry.managed) else {
             kubernetes.verdicts.note(entry, item.content);
             continue;

@@ -4,19 +4,19 @@
 use domain::kinds::manifests::ObjectKey;
 
 /// The turn of namespaces.
-pub(super) const NAMESPACES: u8 = 0;
+pub(crate) const NAMESPACES: u8 = 0;
 /// The turn of definitions of resources: they must be served before there can be any.
-pub(super) const DEFINITIONS: u8 = 1;
+pub(crate) const DEFINITIONS: u8 = 1;
 /// One more than the last turn.
-pub(super) const TURNS: u8 = 8;
+pub(crate) const TURNS: u8 = 8;
 
 /// Its turn.
-pub(super) fn phase(key: &ObjectKey) -> u8 {
+pub(crate) fn phase(key: &ObjectKey) -> u8 {
     phase_of(key.group(), &key.kind)
 }
 
 /// The turn of a kind.
-pub(super) fn phase_of(group: &str, kind: &str) -> u8 {
+pub(crate) fn phase_of(group: &str, kind: &str) -> u8 {
     match (group, kind) {
         ("", "Namespace") => NAMESPACES,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => DEFINITIONS,

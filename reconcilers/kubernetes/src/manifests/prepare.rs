@@ -6,7 +6,7 @@ use domain::lifecycle::FailureClass;
 use reconcilers::{CallError, Target};
 use serde_json::{Map, Value, json};
 
-use super::{Item, order, refused};
+use super::{Item, Set, order, refused, sealed};
 use crate::cluster::{Cluster, Watched};
 use crate::labels;
 use crate::objects::Key;
@@ -25,7 +25,7 @@ const TEMPLATES: [(&str, &str); 7] = [
 
 /// What a spec names, in the order in which it is applied. With `fresh`, the cluster is asked again for kinds that it
 /// did not know.
-pub(super) async fn items(
+pub(crate) async fn items(
     cluster: &Cluster,
     target: &Target,
     spec: &Spec,
@@ -68,7 +68,7 @@ fn key(said: &ObjectKey, watched: &Watched, target: &Target, spec: &Spec) -> Key
 }
 
 /// Refuses what reaches further than it may, before anything is applied.
-pub(super) fn check_scope(items: &[Item], target: &Target, spec: &Spec) -> Result<(), CallError> {
+pub(crate) fn check_scope(items: &[Item], target: &Target, spec: &Spec) -> Result<(), CallError> {
     if spec.scope == Scope::Cluster {
         return Ok(());
     }
@@ -86,13 +86,14 @@ pub(super) fn check_scope(items: &[Item], target: &Target, spec: &Spec) -> Resul
 
 impl Kubernetes {
     /// An object as it is applied.
-    pub(super) async fn prepared(
+    pub(crate) async fn prepared(
         &self,
+        cluster: &Cluster,
+        set: Set<'_>,
         item: &Item,
         key: &Key,
-        target: &Target,
-        spec: &Spec,
     ) -> Result<Value, CallError> {
+        let Set { target, spec, .. } = set;
         let Some(contents) = &self.contents else {
             let message = format!("{key}: what it says cannot be read here");
             return Err(refused(FailureClass::Retry, message));
@@ -101,6 +102,9 @@ impl Kubernetes {
         let mut body: Value = serde_json::from_slice(&bytes).map_err(|error| {
             refused(FailureClass::Terminal, format!("{key}: what it says is not JSON: {error}"))
         })?;
+        if let (Some(sealed), "Secret") = (set.sealed, key.kind.as_str()) {
+            sealed::open(cluster, sealed, &item.said.to_string(), &mut body).await?;
+        }
         for path in spec.delegated(&item.said.to_string()) {
             take_out(&mut body, path);
         }

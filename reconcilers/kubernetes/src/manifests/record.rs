@@ -12,7 +12,7 @@ use crate::labels;
 use crate::objects::{Key, Object};
 
 /// Which object it is.
-pub(super) fn key(target: &Target) -> Key {
+pub(crate) fn key(target: &Target) -> Key {
     let name = format!("{}-objects", labels::name(&target.id));
     Key {
         api_version: "v1".into(),
@@ -23,22 +23,23 @@ pub(super) fn key(target: &Target) -> Key {
 }
 
 /// The record among what was found.
-pub(super) fn of<'a>(target: &Target, found: &'a Found) -> Option<(&'a Key, &'a Entry)> {
+pub(crate) fn of<'a>(target: &Target, found: &'a Found) -> Option<(&'a Key, &'a Entry)> {
     let record = found.get_key_value(&key(target));
     record.filter(|(_, entry)| entry.record.is_some() && entry.deleting.is_none())
 }
 
 /// The kinds that it names, as `apiVersion` and `kind`.
-pub(super) fn kinds(entry: &Entry) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn kinds(entry: &Entry) -> impl Iterator<Item = (&str, &str)> {
     let kinds = entry.record.iter().flat_map(|record| &record.kinds);
     kinds.filter_map(|kind| kind.split_once(' '))
 }
 
 /// The record as it is applied: with the digest of what was asked for once all of it is done.
-pub(super) fn object(
+pub(crate) fn object(
     target: &Target,
     kinds: &BTreeSet<String>,
     namespace: Option<&str>,
+    notes: &BTreeMap<String, String>,
     done: Option<Hash>,
 ) -> Object {
     let key = key(target);
@@ -47,6 +48,8 @@ pub(super) fn object(
     if let Some(namespace) = namespace {
         annotations.insert(labels::NAMESPACE.into(), namespace.to_owned());
     }
+    annotations
+        .extend(notes.iter().map(|(name, text)| (format!("{}{name}", labels::HELM), text.clone())));
     if let Some(done) = done {
         annotations.insert(labels::APPLIED.into(), done.to_hex());
     }

@@ -6,7 +6,7 @@ use reconcilers::{CallError, Performed, Target};
 use serde_json::Value;
 
 use super::{AT_ONCE, Found, found, is_ours, namespaces, order, record, refused};
-use crate::cluster::{Cluster, Entry};
+use crate::cluster::{Cluster, Entry, namespace_key};
 use crate::objects::Key;
 use crate::provider::{Kubernetes, delete_namespace};
 
@@ -19,17 +19,29 @@ const OWN: [&str; 4] = [
 ];
 
 /// When an object was applied: it goes in the reverse order.
-pub(super) fn turn(key: &Key) -> u8 {
+pub(crate) fn turn(key: &Key) -> u8 {
     let group = key.api_version.split_once('/').map_or("", |(group, _)| group);
     order::phase_of(group, &key.kind)
 }
 
 /// Removes everything of an incarnation: one turn after the other, the record last, then the namespaces.
-pub(super) async fn all(
+pub(crate) async fn all(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
     target: &Target,
     named: Option<&str>,
+) -> Result<Performed, CallError> {
+    match objects(kubernetes, cluster, target).await? {
+        Performed::Finished => finish(cluster, target, named).await,
+        unfinished @ (Performed::Underway | Performed::Held(_)) => Ok(unfinished),
+    }
+}
+
+/// Removes every object of an incarnation, one turn after the other.
+pub(crate) async fn objects(
+    kubernetes: &Kubernetes,
+    cluster: &Cluster,
+    target: &Target,
 ) -> Result<Performed, CallError> {
     loop {
         let there = found(cluster, target).await?;
@@ -37,7 +49,7 @@ pub(super) async fn all(
             there.iter().filter(move |(key, entry)| is_ours(entry) && self::turn(key) == turn)
         };
         let Some(last) = (0..order::TURNS).rev().find(|turn| of(*turn).next().is_some()) else {
-            return finish(cluster, target, named, &there).await;
+            return Ok(Performed::Finished);
         };
         let of_turn = of(last).filter(|(_, entry)| entry.deleting.is_none());
         futures::stream::iter(of_turn.map(Ok::<_, CallError>))
@@ -65,13 +77,14 @@ fn held(key: &Key, entry: &Entry) -> Result<Performed, CallError> {
     Err(refused(FailureClass::Retry, message))
 }
 
-async fn finish(
+/// Removes the record of objects that are gone, and the namespaces that were made for them.
+pub(crate) async fn finish(
     cluster: &Cluster,
     target: &Target,
     named: Option<&str>,
-    there: &Found,
 ) -> Result<Performed, CallError> {
-    let record = record::of(target, there);
+    let there = found(cluster, target).await?;
+    let record = record::of(target, &there);
     let recorded = record.and_then(|(_, entry)| entry.record.as_ref()?.namespace.clone());
     let named = named.map(str::to_owned).or(recorded);
     let mut performed = Performed::Finished;
@@ -97,13 +110,21 @@ async fn finish(
 }
 
 /// Removes one object. A definition of resources stays while there are resources of others: they would go with it.
-pub(super) async fn one(
+pub(crate) async fn one(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
     target: &Target,
     key: &Key,
     entry: &Entry,
 ) -> Result<(), CallError> {
+    if entry.stays {
+        // What is in a namespace would go with it.
+        if let Some(namespace) = key.namespace.as_deref().filter(|its| cluster.knows_namespace(its))
+        {
+            cluster.release(&namespace_key(namespace)).await?;
+        }
+        return cluster.release(key).await;
+    }
     if key.kind == "CustomResourceDefinition" && turn(key) == order::DEFINITIONS {
         let uid = target.uid.to_string();
         if let Some(definition) = cluster.get(key).await?
