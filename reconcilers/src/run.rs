@@ -97,7 +97,12 @@ impl Loop {
     ///
     /// # Errors
     /// [`FollowError`]: stop the process.
-    pub async fn run(self, mut shutdown: watch::Receiver<bool>) -> Result<(), FollowError> {
+    pub async fn run(self, shutdown: watch::Receiver<bool>) -> Result<(), FollowError> {
+        // Large, for it holds every kind's state.
+        Box::pin(self.work(shutdown)).await
+    }
+
+    async fn work(self, mut shutdown: watch::Receiver<bool>) -> Result<(), FollowError> {
         self.driver.index.catch_up().await?;
         let streams = self.driver.index.streams();
         info!(resources = streams.len(), "the reconcilers begin");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 #[path = "convergence/rng.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests of convergence use all of it")]
 mod rng;
 
 use std::fmt::Write as _;

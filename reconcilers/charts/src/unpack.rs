@@ -138,6 +138,7 @@ enum Kind {
     Nothing,
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "whatever else there is, or will be, is neither")]
 fn kind<R: Read>(entry: &Entry<'_, R>) -> Result<Kind, Error> {
     let path = entry.path_bytes();
     let path = String::from_utf8_lossy(&path);

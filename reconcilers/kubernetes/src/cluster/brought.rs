@@ -209,7 +209,7 @@ pub(crate) fn as_text(brought: &Brought) -> String {
 
 /// The first of a capability in such a text.
 pub(crate) fn first<'a>(text: &'a str, capability: Capability) -> Option<&'a str> {
-    let of = |word: &'a str| Some(word.strip_prefix(capability.as_str())?.strip_prefix('/')?);
+    let of = |word: &'a str| word.strip_prefix(capability.as_str())?.strip_prefix('/');
     text.split(' ').find_map(of)
 }
 
