@@ -40,7 +40,7 @@ up-cluster: servers ## Three nats-servers, PostgreSQL and two processes of each 
 	@./target/debug/up-cluster
 
 test: servers ## Runs every test
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --no-fail-fast
 
 check: servers ## The fast half: format, lints and tests of the pure crate and the journal
 	$(CARGO) fmt --all --check
