@@ -137,7 +137,7 @@ impl Sources {
     /// The input of `planPreview`.
     pub(crate) fn preview(&self, target: &Target) -> Value {
         let mut input = with(self.sent(), [("environment", target.env.as_str().into())]);
-        target.allowed.put(&mut input);
+        target.put(&mut input);
         input
     }
 

@@ -11,7 +11,7 @@ use crate::{class, environment};
 const KINDS: [&str; 2] = ["class", "environment"];
 
 /// The files that every installation begins with.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("catalogue/classes/extensions.yaml", include_str!("../../catalogue/classes/extensions.yaml")),
     ("catalogue/classes/helm.yaml", include_str!("../../catalogue/classes/helm.yaml")),
     ("catalogue/classes/manifests.yaml", include_str!("../../catalogue/classes/manifests.yaml")),
@@ -19,6 +19,7 @@ const SHIPPED: [(&str, &str); 8] = [
     ("catalogue/classes/network.yaml", include_str!("../../catalogue/classes/network.yaml")),
     ("catalogue/classes/postgres.yaml", include_str!("../../catalogue/classes/postgres.yaml")),
     ("catalogue/classes/stores.yaml", include_str!("../../catalogue/classes/stores.yaml")),
+    ("catalogue/classes/support.yaml", include_str!("../../catalogue/classes/support.yaml")),
     ("catalogue/environments/dev.yaml", include_str!("../../catalogue/environments/dev.yaml")),
 ];
 

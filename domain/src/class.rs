@@ -1,6 +1,7 @@
 //! A class: the platform team's definition of a resource type. Versioned.
 
 mod mistakes;
+mod support;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::name::{InvalidName, Name};
 use crate::time::Time;
 
 pub use mistakes::Mistake;
+pub use support::{is_support, support_class, support_type};
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "class";

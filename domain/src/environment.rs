@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decider::{Decider, Rejection};
+use crate::kinds::support_service::Capability;
 use crate::kinds::{KindName, cluster};
 use crate::name::{Name, ResourceId, is_label};
 use crate::time::Time;
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "environment";
+
+/// The most charts that together give one capability.
+const SUPPORT_CLASSES_MAX: usize = 10;
 
 /// How much an environment matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +53,9 @@ pub struct Definition {
     /// Resource type → the class that is meant when the developer names none.
     #[serde(default)]
     pub classes: BTreeMap<String, String>,
+    /// What is installed into its clusters where they lack it, once something needs it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub support: BTreeMap<Capability, Support>,
     /// What must be the case for any plan.
     #[serde(default)]
     pub guardrails: Guardrails,
@@ -79,6 +86,17 @@ pub struct ClusterOffer {
     /// The tiers it is meant for; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tiers: Vec<Tier>,
+}
+
+/// What gives a capability to clusters that lack it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Support {
+    /// The charts: classes of the type `support-<capability>`.
+    pub classes: Vec<String>,
+    /// Every cluster in use has it, whether an application needs it or not.
+    #[serde(default)]
+    pub always: bool,
 }
 
 /// What must be the case for any plan in an environment.
@@ -123,6 +141,10 @@ pub struct Environment {
 /// What a platform team wants of an environment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields are those of the events they lead to")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a command lives for a moment, and most are of the large sort"
+)]
 pub enum Command {
     /// Says what it is.
     Define { definition: Definition, at: Time },
@@ -206,6 +228,20 @@ impl Definition {
         }
         if !(1..=86_400).contains(&self.step_timeout_seconds) {
             return Err("step_timeout_seconds: must be 1 to 86400".into());
+        }
+        for (capability, support) in &self.support {
+            let wrong = support.classes.iter().find(|class| !is_label(class));
+            if let Some(class) = wrong {
+                let class = class.escape_debug();
+                return Err(format!(
+                    "support.{}.classes: `{class}` is not a class",
+                    capability.as_str()
+                ));
+            }
+            if support.classes.is_empty() || support.classes.len() > SUPPORT_CLASSES_MAX {
+                let words = format!("must be 1 to {SUPPORT_CLASSES_MAX}");
+                return Err(format!("support.{}.classes: {words}", capability.as_str()));
+            }
         }
         for (name, offer) in &self.clusters {
             if name.parse::<Name>().is_err() {

@@ -67,6 +67,8 @@ pub struct Context<'a> {
     pub known_classes: &'a [Name],
     /// The cluster the application runs on now.
     pub current: Option<&'a ResourceId>,
+    /// The cluster that somebody asks for: it is chosen, or there is no plan.
+    pub asked: Option<&'a Name>,
     /// Workloads of other applications, by cluster. It may lag a little behind: capacity is no hard limit.
     pub occupied: &'a BTreeMap<ResourceId, u32>,
 }
@@ -111,6 +113,8 @@ pub struct Wanted {
     pub why: Vec<String>,
     /// Where in the application it is asked for, such as `workloads.api.resources.db`; empty when nowhere.
     pub place: String,
+    /// What is there already is left as it is: it is shared, and nobody said how it is to be.
+    pub as_found: bool,
 }
 
 impl Desired {

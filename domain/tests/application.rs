@@ -20,21 +20,32 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The YAML files below a folder, in order.
-fn below(folder: &Path) -> Vec<PathBuf> {
+/// The files below a folder, in order.
+fn all_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "yaml") {
-                found.push(path);
-            }
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found.sort();
+    found
+}
+
+/// The YAML files below a folder, in order, but for those of charts.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = all_below(folder);
+    let charts: Vec<PathBuf> = found
+        .iter()
+        .filter(|path| path.ends_with("Chart.yaml"))
+        .filter_map(|path| path.parent().map(Path::to_owned))
+        .collect();
+    found.retain(|path| {
+        path.extension().is_some_and(|extension| extension == "yaml")
+            && !charts.iter().any(|chart| path.starts_with(chart))
+    });
     found
 }
 
@@ -46,8 +57,12 @@ fn parsed(
     files: &[SourceFile],
     application: Option<&str>,
 ) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let read = |path: String| fs::read(&path).ok().map(|bytes| (path, bytes));
-    let companions: BTreeMap<_, _> = companions(files).into_iter().filter_map(read).collect();
+    let named = companions(files).into_iter().flat_map(|path| {
+        let within = all_below(Path::new(&path));
+        if within.is_empty() { vec![path.into()] } else { within }
+    });
+    let read = |path: PathBuf| Some((path.to_str()?.to_owned(), fs::read(&path).ok()?));
+    let companions: BTreeMap<_, _> = named.filter_map(read).collect();
     let images = BTreeMap::new();
     parse(&Source { files, companions: &companions, application, images: &images })
 }

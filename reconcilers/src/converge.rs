@@ -43,6 +43,9 @@ pub struct Seen {
     /// What its world warns of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// It is somebody else's, and only used: it stays when it is no longer wanted.
+    #[serde(default)]
+    pub borrowed: bool,
 }
 
 /// How a thing is.
@@ -116,7 +119,9 @@ where
 {
     match subject.resource {
         Resource::Absent => Step::Settled,
-        Resource::Gone(_) if seen.is_some() => Step::Perform(Call::Delete),
+        Resource::Gone(_) if seen.as_ref().is_some_and(|seen| !seen.borrowed) => {
+            Step::Perform(Call::Delete)
+        }
         Resource::Gone(_) => Step::Settled,
         Resource::Deleting(body, deletion) => remove(subject, body, deletion),
         Resource::Live(body) if body.paused => watch(body, seen, subject.at),

@@ -44,6 +44,8 @@ pub struct Request {
     pub revision: Option<u64>,
     /// `workload/container`, `workload` or `container` → the image to use instead of the file's.
     pub images: BTreeMap<String, String>,
+    /// Which of the environment's clusters; none for where it runs, or the best one. Without meaning for a deletion.
+    pub cluster: Option<Name>,
     /// What for, and what is allowed.
     pub options: Options,
     /// What only a view knows, and only helps.
@@ -208,6 +210,7 @@ impl Planner {
             clusters: &clusters,
             known_classes: &request.hints.known_classes,
             current: current.as_ref(),
+            asked: request.cluster.as_ref(),
             occupied: &request.hints.occupied,
         })?;
         let missing: BTreeSet<ResourceId> =

@@ -300,7 +300,8 @@ kwok() {
 }
 
 # Kinds that clusters bring along: the Gateway API's, cert-manager's and external-dns's, from their modules.
-definitions_stamp() { sha256sum <tests/servers/definitions/go.sum; }
+# What they are had from, and which they are.
+definitions_stamp() { { cat tests/servers/definitions/go.sum; declare -f definitions; } | sha256sum; }
 
 # Copies files of a module: module, folder in it, files.
 definitions_of() {
@@ -317,7 +318,7 @@ definitions() {
   say "fetching definitions of Kubernetes kinds"
   rm -rf "$SERVERS/definitions" && mkdir -p "$SERVERS/definitions"
   definitions_of sigs.k8s.io/gateway-api config/crd/standard \
-    gateway.networking.k8s.io_{gatewayclasses,gateways,httproutes,listenersets,referencegrants}
+    gateway.networking.k8s.io_{gatewayclasses,gateways,grpcroutes,httproutes,listenersets,referencegrants}
   definitions_of github.com/cert-manager/cert-manager deploy/crds cert-manager.io_{certificates,clusterissuers}
   definitions_of sigs.k8s.io/external-dns config/crd/standard dnsendpoints.externaldns.k8s.io
   chmod u+w "$SERVERS/definitions/"*

@@ -199,6 +199,7 @@ impl Plane {
         revision: Option<u64>,
     ) -> Result<Planned, PlanError> {
         let request = Request {
+            cluster: None,
             application: application.parse().unwrap(),
             environment: "dev".parse().unwrap(),
             revision,

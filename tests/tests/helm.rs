@@ -7,6 +7,8 @@ mod release;
 mod server;
 #[path = "helm/sources.rs"]
 mod sources;
+#[path = "helm/support.rs"]
+mod support;
 
 use domain::plan::Purpose;
 use release::{Release, object};

@@ -115,6 +115,32 @@ async fn a_route_is_served_by_the_gateway_that_the_cluster_brings_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_of_grpc_are_led_by_their_method() {
+    let cluster = control_plane();
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    let text = "name: shop\nimage: registry.example/web:1\nport: 8080\nresources:\n  \
+        all: {type: route, params: {workload: shop, host: api.test, protocol: grpc}}\n  \
+        cart: {type: route, params: {workload: shop, host: api.test, protocol: grpc, path: /shop.v1.Cart/Add}}\n";
+    apply(&plane, directory.path(), text).await;
+    plane.deliver("shop").await;
+    let found = get(&cluster, "grpcroutes", &namespace("shop"));
+    let matches: Vec<&Value> =
+        found.iter().map(|it| &it["spec"]["rules"][0]["matches"][0]).collect();
+    let add = json!({ "type": "Exact", "service": "shop.v1.Cart", "method": "Add" });
+    assert_eq!(matches, [&json!({}), &json!({ "method": add })]);
+
+    // Another protocol is another object: the route is replaced.
+    apply(&plane, directory.path(), &text.replacen(", protocol: grpc}}", "}}", 1)).await;
+    plane.deliver("shop").await;
+    assert_eq!(get(&cluster, "grpcroutes", &namespace("shop")).len(), 1);
+    assert_eq!(get(&cluster, "httproutes", &namespace("shop")).len(), 1);
+    plane.delete("shop").await;
+    assert_eq!(cluster.kubectl(&["get", "grpcroutes,httproutes", "-A", "-o", "name"]).trim(), "");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_says_so_and_what_is_missing_is_waited_for() {
     let cluster = control_plane();
     let directory = tempfile::tempdir().unwrap();

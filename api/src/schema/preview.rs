@@ -59,7 +59,10 @@ async fn planned(plane: &Plane, input: PlanPreviewInput) -> Result<PlanPreview, 
     let _ = plane.views.at_least(head, LAG_MAX).await;
     let hints = changes::hints(plane, &environment, &application).await?;
     let images = [].into();
-    let request = Request { application, environment, revision: None, images, options, hints };
+    let cluster = input.cluster.as_deref();
+    let cluster = cluster.map(|cluster| changes::name("input.cluster", cluster)).transpose()?;
+    let revision = None;
+    let request = Request { application, environment, revision, images, cluster, options, hints };
     let plan = plane.planner.preview(&request, &read.model).await.map_err(changes::stopped)?;
     let plan = Plan::preview(plan, WallClock.now(), Position(head));
     Ok(PlanPreview { plan: Some(plan), warnings: read.warnings, user_errors: Vec::new() })

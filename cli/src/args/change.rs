@@ -27,8 +27,21 @@ pub(crate) struct Target {
     /// The environment
     #[arg(long, short, value_name = "ENV")]
     pub(crate) env: String,
+    /// Run it on this cluster of the environment, or move it there [default: where it runs, or the best one]
+    #[arg(long, value_name = "CLUSTER")]
+    pub(crate) cluster: Option<String>,
     #[command(flatten)]
     pub(crate) allowed: Allowed,
+}
+
+impl Target {
+    /// Says in the input of a change where, and what is allowed.
+    pub(crate) fn put(&self, input: &mut Value) {
+        if let (Some(cluster), Value::Object(fields)) = (&self.cluster, &mut *input) {
+            fields.insert("cluster".into(), cluster.as_str().into());
+        }
+        self.allowed.put(input);
+    }
 }
 
 /// What a plan may do only when it is told so.

@@ -276,6 +276,6 @@ fn input(target: &Target, application: &str, revision: u64) -> Value {
     let mut input = json!({
         "idempotencyKey": key(), "application": application, "environment": target.env, "revision": revision,
     });
-    target.allowed.put(&mut input);
+    target.put(&mut input);
     input
 }

@@ -34,11 +34,11 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into(), hint: None }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
@@ -74,6 +74,7 @@ impl Definition {
             }));
         }
         found.extend(self.wrong_aliases());
+        found.extend(self.wrong_support());
         found
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::manifests::{PodSecurity, Scope};
+use super::support_service::Capability;
 use crate::commit::Hash;
 use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
 use crate::name::{ResourceId, is_label};
@@ -63,6 +64,12 @@ pub struct Spec {
     /// Object, or `*` for each → dotted paths of fields that are left to others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub delegated: BTreeMap<String, Vec<String>>,
+    /// Objects beside the chart's own, which are applied with them, such as the class of the gateways that it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<Value>,
+    /// Nothing is installed where the cluster brings this along already. Said of support services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unless_brought: Option<Capability>,
 }
 
 /// Which chart: of a repository, of a registry, or one that was sent along. What does not belong to one of the three is
@@ -256,8 +263,20 @@ impl Spec {
         })
     }
 
+    fn wrong_objects(&self) -> Option<Violation> {
+        let named = |object: &Value| {
+            let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+            ["/apiVersion", "/kind", "/metadata/name"].into_iter().all(|it| text(it).is_some())
+        };
+        let at = self.objects.iter().position(|object| !named(object))?;
+        let message = "must be an object of Kubernetes, with apiVersion, kind and metadata.name";
+        Some(Violation::new(format!("objects[{at}]"), message))
+    }
+
     fn wrong_values(&self) -> Option<Violation> {
-        let bytes = serde_json::to_string(&self.values).map_or(0, |json| json.len());
+        let length = |json: serde_json::Result<String>| json.map_or(0, |json| json.len());
+        let bytes = length(serde_json::to_string(&self.values))
+            + length(serde_json::to_string(&self.objects));
         (bytes > VALUES_BYTES_MAX).then(|| {
             let message = format!(
                 "are {bytes} bytes as JSON; at most {VALUES_BYTES_MAX} can be kept: leave out what the chart has as its default"
@@ -279,6 +298,7 @@ impl Kind for Helm {
         found.extend(spec.wrong_namespace());
         found.extend(spec.wrong_release());
         found.extend(spec.wrong_values());
+        found.extend(spec.wrong_objects());
         for (key, fields) in &spec.delegated {
             let own = |field: &String| field.starts_with("metadata.") || !field.contains('.');
             if fields.len() > DELEGATED_MAX || fields.iter().any(own) {
@@ -290,7 +310,7 @@ impl Kind for Helm {
     }
 
     fn needs(spec: &Spec) -> Vec<Need> {
-        let values = spec.values.values().flat_map(json_needs);
+        let values = spec.values.values().chain(&spec.objects).flat_map(json_needs);
         std::iter::once(Need::ready(spec.cluster.clone())).chain(values).collect()
     }
 

@@ -1,4 +1,4 @@
-//! HTTP traffic for a host name and path, led to a workload.
+//! HTTP or gRPC traffic for a host name, led to a workload.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,18 +10,39 @@ use crate::text::Text;
 /// The `route` kind.
 pub struct Route;
 
+/// What the traffic speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// HTTP, by path.
+    #[default]
+    Http,
+    /// gRPC, by service and method.
+    Grpc,
+}
+
+impl Protocol {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    fn is_http(&self) -> bool {
+        *self == Self::Http
+    }
+}
+
 /// What is wanted of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// The host name.
     pub host: Text,
-    /// The path prefix; starts with `/`.
+    /// The path prefix; starts with `/`. For gRPC `/`, `/service` or `/service/method`.
     pub path: Text,
     /// The workload that answers.
     pub workload: ResourceId,
     /// Its port.
     pub port: u16,
+    /// What the traffic speaks.
+    #[serde(default, skip_serializing_if = "Protocol::is_http")]
+    pub protocol: Protocol,
     /// The gateway that takes the traffic in; none where the cluster brings one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<ResourceId>,
@@ -50,6 +71,9 @@ impl Kind for Route {
         if !spec.path.to_string().starts_with('/') {
             violations.push(Violation::new("path", "must start with `/`"));
         }
+        if spec.protocol == Protocol::Grpc && spec.path.to_string().matches('/').count() > 2 {
+            violations.push(Violation::new("path", "must be `/`, `/service` or `/service/method` for gRPC"));
+        }
         if spec.port == 0 {
             violations.push(Violation::new("port", "must be 1 to 65535"));
         }
@@ -67,6 +91,8 @@ impl Kind for Route {
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {
-        moves(old.cluster.as_ref(), new.cluster.as_ref()).unwrap_or_else(|| Change::in_place(old, new))
+        moves(old.cluster.as_ref(), new.cluster.as_ref())
+            .or_else(|| Change::forces("protocol", &old.protocol, &new.protocol))
+            .unwrap_or_else(|| Change::in_place(old, new))
     }
 }

@@ -1,10 +1,17 @@
 //! A capability of a cluster, installed because something needs it and removed when nothing does.
 
+mod brought;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
 use crate::name::ResourceId;
+
+pub use brought::{Brought, By};
+
+/// The output of a cluster that says what it brings along, as a [`Brought`].
+pub const BRINGS: &str = "brings";
 
 /// The `support-service` kind.
 pub struct SupportService;
@@ -25,9 +32,31 @@ pub enum Capability {
     Metrics,
     /// Logs.
     Logs,
+    /// Scaling by what is waiting, beyond CPU and memory.
+    Autoscaling,
+    /// Metrics that are kept, with rules and dashboards.
+    Monitoring,
 }
 
 impl Capability {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::Gateway,
+        Self::Certificates,
+        Self::Dns,
+        Self::Secrets,
+        Self::Metrics,
+        Self::Logs,
+        Self::Autoscaling,
+        Self::Monitoring,
+    ];
+
+    /// The one of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+
     /// The name in files and resource names.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -38,6 +67,8 @@ impl Capability {
             Self::Secrets => "secrets",
             Self::Metrics => "metrics",
             Self::Logs => "logs",
+            Self::Autoscaling => "autoscaling",
+            Self::Monitoring => "monitoring",
         }
     }
 }
@@ -52,6 +83,9 @@ pub struct Spec {
     pub version: String,
     /// Where.
     pub cluster: ResourceId,
+    /// The charts that are installed for it. Without any, it is what the cluster brings along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charts: Vec<ResourceId>,
 }
 
 impl Kind for SupportService {
@@ -63,7 +97,8 @@ impl Kind for SupportService {
     }
 
     fn needs(spec: &Spec) -> Vec<Need> {
-        vec![Need::ready(spec.cluster.clone())]
+        let charts = spec.charts.iter().cloned();
+        std::iter::once(spec.cluster.clone()).chain(charts).map(Need::ready).collect()
     }
 
     fn outputs(spec: &Spec) -> Vec<OutputDeclaration> {
@@ -72,7 +107,10 @@ impl Kind for SupportService {
             Capability::Certificates => OutputDeclaration::plain(&["issuer"]),
             Capability::Dns => OutputDeclaration::plain(&["zone"]),
             Capability::Secrets => OutputDeclaration::plain(&["store"]),
-            Capability::Metrics | Capability::Logs => OutputDeclaration::plain(&["endpoint"]),
+            Capability::Metrics
+            | Capability::Logs
+            | Capability::Autoscaling
+            | Capability::Monitoring => OutputDeclaration::plain(&["endpoint"]),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::build::Scene;
 use super::refusal::{Refusal, RefusalCode, suggest};
 use crate::application::{Model, ResourceRequest};
-use crate::class::{DEFAULT_CLASS, Definition, name_of};
+use crate::class::{DEFAULT_CLASS, Definition, is_support, name_of, support_class};
 use crate::environment::{self, Environment};
 use crate::name::Name;
 
@@ -20,19 +20,22 @@ pub(super) struct Matched<'a> {
     pub(super) definition: &'a Definition,
 }
 
-/// The classes that an application asks for in an environment, offered or not.
+/// The classes that an application asks for in an environment, offered or not, and those that the environment
+/// installs for it.
 #[must_use]
 pub fn required_classes(model: &Model, environment: &Environment) -> BTreeSet<Name> {
     let Some(definition) = &environment.definition else { return BTreeSet::new() };
     let model = model.in_environment(&definition.name);
     let own = model.workloads.values().flat_map(|workload| workload.resources.values());
     let requests = model.resources.values().chain(own);
-    requests
-        .filter(|request| !is_workload_type(&request.resource_type))
-        .filter_map(|request| {
-            name_of(&request.resource_type, meant_class(request, definition)).ok()
-        })
-        .collect()
+    let asked = requests.filter(|request| !is_workload_type(&request.resource_type)).filter_map(
+        |request| name_of(&request.resource_type, meant_class(request, definition)).ok(),
+    );
+    let support = definition.support.iter().flat_map(|(capability, support)| {
+        let names = support.classes.iter().map(|class| support_class(*capability, class));
+        names.filter_map(Result::ok)
+    });
+    asked.chain(support).collect()
 }
 
 pub(super) fn is_workload_type(resource_type: &str) -> bool {
@@ -62,6 +65,14 @@ pub(super) fn find<'a>(
 ) -> Result<Matched<'a>, Refusal> {
     let class = meant_class(request, scene.definition);
     let written = format!("{}/{class}", request.resource_type);
+    if is_support(&request.resource_type) {
+        let message = format!(
+            "`{}` is shared, and installed where something needs it",
+            request.resource_type
+        );
+        let hint = "take it out; an environment says under `support` what is installed for what";
+        return Err(Refusal::new(RefusalCode::ClassNotAllowed, path, message).hint(hint));
+    }
     let name = name_of(&request.resource_type, class)
         .map_err(|invalid| Refusal::new(RefusalCode::InvalidName, path, invalid.to_string()))?;
     let Some((version, definition)) = scene.context.classes.get(&name) else {

@@ -31,7 +31,11 @@ pub fn compare(
     for (id, wanted) in &desired.resources {
         match live.get(id) {
             Some(Resource::Live(body)) if body.lifetime == wanted.lifetime => {
-                comparison.existing(id, wanted, body);
+                if body.deployment().is_some() {
+                    comparison.existing(id, wanted, body);
+                } else if !wanted.as_found {
+                    notes.extend(comparison.shared(id, wanted, body));
+                }
                 if body.protected && !wanted.protected && body.deployment().is_some() {
                     notes.push(format!(
                         "{id} stays protected against deletion: lift it with `cairn unprotect {id}`"
@@ -126,22 +130,29 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Judges something that is there and wanted.
-    fn existing(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body) {
-        // What is shared is not changed on behalf of one application.
-        if body.deployment().is_none() {
-            return;
+    /// Judges something shared that is there and wanted: what others need may change, and is not made anew under them.
+    fn shared(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body) -> Option<String> {
+        match body.spec.change(&wanted.spec) {
+            Change::None => None,
+            Change::InPlace => {
+                self.revision(id, wanted, body);
+                None
+            }
+            Change::Replace { why } | Change::Refused { why } => Some(format!(
+                "{id} is not as environment {} wants it, and others may need it as it is: {why}",
+                self.desired.environment
+            )),
         }
+    }
+
+    /// Judges something of the deployment's own that is there and wanted.
+    fn existing(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body) {
         match body.spec.change(&wanted.spec) {
             Change::None if wanted.protected && !body.protected => {
                 self.steps.push(wanted_step(id, wanted, StepAction::Change));
             }
             Change::None => {}
-            Change::InPlace => {
-                let changes = fields::differences(&body.spec.to_value(), &wanted.spec.to_value());
-                let step = wanted_step(id, wanted, StepAction::Change);
-                self.steps.push(Step { changes, ..step });
-            }
+            Change::InPlace => self.revision(id, wanted, body),
             Change::Replace { why } => self.replacement(id, wanted, body, why),
             Change::Refused { why } => {
                 let message = format!("{id} cannot be changed so: {why}");
@@ -152,6 +163,12 @@ impl Comparison<'_> {
                 ));
             }
         }
+    }
+
+    fn revision(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body) {
+        let changes = fields::differences(&body.spec.to_value(), &wanted.spec.to_value());
+        let step = wanted_step(id, wanted, StepAction::Change);
+        self.steps.push(Step { changes, ..step });
     }
 
     fn replacement(&mut self, id: &ResourceId, wanted: &Wanted, body: &Body, why: String) {

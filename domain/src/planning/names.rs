@@ -22,6 +22,16 @@ pub(super) fn support(
     Ok(ResourceId::new(KindName::SupportService, name))
 }
 
+/// The id of a chart that gives a capability: `<cluster>_<capability>_<class>`.
+pub(super) fn chart(
+    cluster: &ResourceId,
+    capability: Capability,
+    class: &str,
+) -> Result<ResourceId, InvalidName> {
+    let name = Name::join(&[cluster.name.as_str(), capability.as_str(), class])?;
+    Ok(ResourceId::new(KindName::Helm, name))
+}
+
 /// A workload's id.
 pub(super) fn workload(deployment: &Name, workload: &str) -> Result<ResourceId, InvalidName> {
     Ok(ResourceId::new(KindName::Workload, Name::join(&[deployment.as_str(), workload])?))

@@ -1,6 +1,6 @@
 //! Where workloads go, and why there.
 //!
-//! A candidate is ruled out by its tiers, its capacity, or because it is going away. The others are scored; ties go
+//! A candidate is ruled out by its tiers, its capacity, because it is going away, or because another was asked for. The others are scored; ties go
 //! to the first by name. What weighs more than the rest together is that the application runs there already: moving
 //! replaces everything.
 
@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use super::build::{Built, Scene, Site, build};
 use super::names;
-use super::refusal::{Refusal, RefusalCode};
+use super::refusal::{Refusal, RefusalCode, suggest};
 use crate::environment::{ClusterOffer, Tier};
 use crate::kinds::support_service::Capability;
 use crate::kinds::{Cluster, TypedSpec as _, cluster};
 use crate::lifecycle::Resource;
-use crate::name::ResourceId;
+use crate::name::{Name, ResourceId};
 use crate::plan::{Placement, Score};
 
 /// It runs there already.
@@ -65,6 +65,11 @@ pub(super) fn place_and_build(scene: &Scene<'_>) -> Result<(Placement, Built), V
         let message = format!("environment {} offers no cluster", scene.definition.name);
         return Err(vec![Refusal::new(RefusalCode::NoClusterFits, "", message)]);
     };
+    if let Some(asked) = scene.context.asked
+        && !candidates.iter().any(|candidate| candidate.id.name == *asked)
+    {
+        return Err(vec![not_offered(scene, asked)]);
+    }
     // What the application demands of a cluster does not depend on which one it is.
     let trial = build(scene, &first.site());
     let scores = scores(scene, &candidates, &trial.demand);
@@ -160,6 +165,9 @@ fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capabil
 /// Why a cluster cannot be chosen at all.
 fn rules_out(scene: &Scene<'_>, candidate: &Candidate<'_>, room: &Room) -> Option<String> {
     let definition = scene.definition;
+    if let Some(asked) = scene.context.asked.filter(|asked| **asked != candidate.id.name) {
+        return Some(format!("is not cluster/{asked}, which was asked for"));
+    }
     if !candidate.offer.tiers.is_empty() && !candidate.offer.tiers.contains(&definition.tier) {
         let tiers: Vec<&str> = candidate.offer.tiers.iter().copied().map(tier).collect();
         return Some(format!("is for {}, not for {}", tiers.join(" and "), tier(definition.tier)));
@@ -213,6 +221,17 @@ const fn tier(tier: Tier) -> &'static str {
         Tier::Staging => "staging",
         Tier::Prod => "prod",
     }
+}
+
+fn not_offered(scene: &Scene<'_>, asked: &Name) -> Refusal {
+    let definition = scene.definition;
+    let message = format!("environment {} offers no cluster `{asked}`", definition.name);
+    let known = definition.clusters.keys().map(String::as_str);
+    Refusal::new(RefusalCode::NoClusterFits, "", message).hint(suggest(
+        "clusters",
+        asked.as_str(),
+        known,
+    ))
 }
 
 fn nothing_fits(scene: &Scene<'_>, scores: &[Score]) -> Refusal {

@@ -111,6 +111,7 @@ impl<'a> Builder<'a> {
             protected: claim.protected,
             why: claim.why,
             place: draft.path,
+            as_found: false,
         };
         self.add(id.clone(), wanted);
     }
@@ -181,21 +182,14 @@ impl<'a> Builder<'a> {
         draft: &Draft<'_>,
         params: &Map<String, Value>,
     ) -> Option<Value> {
-        let text = |value: &str| Some(Value::String(Text::literal(value).to_string()));
-        let definition = self.scene.definition;
         match name {
-            "application" => text(self.scene.context.application.as_str()),
-            "cluster" => text(&self.site.id.to_string()),
-            "resource.name" => text(draft.id.name.as_str()),
-            "resource.type" => text(&draft.definer.request.resource_type),
-            "environment.name" => text(&definition.name),
-            "environment.tier" => serde_json::to_value(definition.tier).ok(),
-            "environment.domain" => text(&definition.domain),
-            "environment.location" => {
-                text(definition.location.as_deref().unwrap_or(&self.site.spec.location))
-            }
+            "application" => literal(self.scene.context.application.as_str()),
+            "resource.name" => literal(draft.id.name.as_str()),
+            "resource.type" => literal(&draft.definer.request.resource_type),
             _ => {
-                let (root, path) = name.split_once('.')?;
+                let Some((root, path)) = name.split_once('.') else {
+                    return self.place_value(name);
+                };
                 match root {
                     "params" => {
                         let mut path = path.split('.');
@@ -205,13 +199,33 @@ impl<'a> Builder<'a> {
                     "metadata" => {
                         let workload = self.scene.model.workloads.get(draft.definer.scope?)?;
                         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-                        text(&metadata_value(&workload.metadata, &path)?)
+                        literal(&metadata_value(&workload.metadata, &path)?)
                     }
-                    _ => None,
+                    _ => self.place_value(name),
                 }
             }
         }
     }
+
+    /// The value of a placeholder that does not depend on who asks.
+    pub(super) fn place_value(&self, name: &str) -> Option<Value> {
+        let definition = self.scene.definition;
+        match name {
+            "cluster" => literal(&self.site.id.to_string()),
+            "environment.name" => literal(&definition.name),
+            "environment.tier" => serde_json::to_value(definition.tier).ok(),
+            "environment.domain" => literal(&definition.domain),
+            "environment.location" => {
+                literal(definition.location.as_deref().unwrap_or(&self.site.spec.location))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A value as text, in the notation of [`Text`].
+fn literal(value: &str) -> Option<Value> {
+    Some(Value::String(Text::literal(value).to_string()))
 }
 
 /// The names of the resources that placeholders inside a parameter refer to.

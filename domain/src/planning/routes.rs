@@ -188,7 +188,8 @@ impl Builder<'_> {
         });
         let lifetime = self.own();
         let place = draft.path.clone();
-        let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };
+        let wanted =
+            Wanted { spec, class: None, lifetime, protected: false, why, place, as_found: false };
         self.add(id.clone(), wanted);
         self.certificates.insert(key, id.clone());
         id

@@ -100,7 +100,8 @@ impl Builder<'_> {
             Spec::Secret(SecretSpec { template: Some(found.text), length: SECRET_LENGTH, store });
         let lifetime = self.own();
         let (why, place) = (vec![why], place.path.clone());
-        let wanted = Wanted { spec, class: None, lifetime, protected: false, why, place };
+        let wanted =
+            Wanted { spec, class: None, lifetime, protected: false, why, place, as_found: false };
         self.add(id.clone(), wanted);
         Some(Text::output(id, "value"))
     }

@@ -92,7 +92,10 @@ impl<'a> Builder<'a> {
         let place = path.to_owned();
         let why = vec![why];
         let lifetime = self.own();
-        self.add(id, Wanted { spec, class: None, lifetime, protected: false, why, place });
+        self.add(
+            id,
+            Wanted { spec, class: None, lifetime, protected: false, why, place, as_found: false },
+        );
     }
 
     /// The workloads that must be ready first.

@@ -12,24 +12,24 @@ use crate::world::{World, put, read, read_text, root};
 
 const NOW: Time = Time::from_micros(1);
 
-fn id(text: &str) -> ResourceId {
+pub(crate) fn id(text: &str) -> ResourceId {
     text.parse().unwrap()
 }
 
-fn world(text: &str) -> World {
+pub(crate) fn world(text: &str) -> World {
     World::new(read_text(text), "dev")
 }
 
-fn ids(plan: &Plan) -> Vec<String> {
+pub(crate) fn ids(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|step| step.resource.to_string()).collect()
 }
 
-fn spec<'p>(plan: &'p Plan, resource: &str) -> &'p Spec {
+pub(crate) fn spec<'p>(plan: &'p Plan, resource: &str) -> &'p Spec {
     let step = plan.steps.iter().find(|step| step.resource == id(resource));
     step.unwrap_or_else(|| panic!("no {resource} in {:?}", ids(plan))).spec.as_ref().unwrap()
 }
 
-fn codes(world: &World) -> Vec<RefusalCode> {
+pub(crate) fn codes(world: &World) -> Vec<RefusalCode> {
     world.try_plan().unwrap_err().iter().map(|refusal| refusal.code).collect()
 }
 
@@ -111,7 +111,7 @@ fn a_migration_runs_before_its_workload() {
     assert_eq!(api.grants, [id("bucket/dev_shop_photos")]);
 }
 
-const ROUTED: &str = "name: shop
+pub(crate) const ROUTED: &str = "name: shop
 workloads:
   web:
     image: a:1
@@ -130,48 +130,6 @@ fn routes_of_one_host_share_a_certificate_where_the_environment_wants_tls() {
     let Spec::DnsRecord(record) = spec(&plan, "dns-record/prod_shop_web_dns") else { panic!() };
     assert_eq!(record.host, "web-shop-prod.cairn.test");
     assert!(ids(&plan).contains(&"support-service/prod-a_certificates".to_owned()));
-}
-
-#[test]
-fn what_the_cluster_brings_along_is_not_installed() {
-    let mut world = world(ROUTED);
-    let offer = world.rules().clusters.get_mut("dev-a").unwrap();
-    offer.spec.capabilities = vec!["gateway".into(), "dns".into()];
-    let plan = world.plan();
-    assert!(ids(&plan).iter().all(|id| !id.starts_with("support-service/")), "{:?}", ids(&plan));
-    let Spec::Route(route) = spec(&plan, "route/dev_shop_web_route") else { panic!() };
-    assert_eq!(route.gateway, None);
-}
-
-#[test]
-fn an_application_stays_where_it_runs() {
-    let mut world = World::new(read_text("name: shop\nimage: a:1\n"), "prod");
-    let placed = |world: &World| world.plan().header.placement.unwrap().cluster.to_string();
-    assert_eq!(placed(&world), "cluster/prod-a");
-    world.deploy();
-    world.rules().location = Some("eu-central".into());
-    assert_eq!(placed(&world), "cluster/prod-a");
-    world.live.clear();
-    world.members.clear();
-    assert_eq!(placed(&world), "cluster/prod-b");
-}
-
-#[test]
-fn a_full_cluster_is_ruled_out_and_the_table_says_so() {
-    let mut world = World::new(read_text("name: shop\nimage: a:1\n"), "prod");
-    let mut occupied = BTreeMap::from([(id("cluster/prod-a"), 1_500)]);
-    let desired = world.expand_with(&occupied).unwrap();
-    assert_eq!(desired.placement.cluster, id("cluster/prod-b"));
-    assert_eq!(
-        desired.placement.scores[1].reasons,
-        ["has room for 0 more workloads of 1500, not for 1"]
-    );
-    occupied.insert(id("cluster/prod-b"), 1_500);
-    let refusals = world.expand_with(&occupied).unwrap_err();
-    assert_eq!(refusals[0].code, RefusalCode::NoClusterFits);
-    assert!(refusals[0].message.contains("cluster/prod-a has room for 0 more"), "{}", refusals[0]);
-    world.rules().tier = domain::environment::Tier::Dev;
-    assert!(world.expand().unwrap_err()[0].message.contains("is for prod, not for dev"));
 }
 
 #[test]
@@ -275,16 +233,6 @@ fn what_is_going_away_is_made_anew() {
 }
 
 #[test]
-fn a_shared_cluster_is_not_changed_on_behalf_of_one_application() {
-    let mut world = world("name: shop\nimage: a:1\n");
-    world.deploy();
-    world.rules().clusters.get_mut("dev-a").unwrap().spec.nodes_max = 9;
-    let plan = world.plan();
-    assert_eq!(plan.steps, []);
-    assert!(plan.header.notes[0].contains("is not as environment dev offers it"));
-}
-
-#[test]
 fn a_plan_says_what_has_moved_since() {
     let mut world = world("name: shop\nimage: a:1\nresources: {db: postgres, files: s3}\n");
     let first = world.deploy();
@@ -345,13 +293,6 @@ fn an_environment_binds_a_type_to_a_class_and_a_file_may_say_otherwise() {
     };
     assert_eq!(class("database/prod_shop_aa"), "postgres_large");
     assert_eq!(class("database/prod_shop_bb"), "postgres_small");
-}
-
-#[test]
-fn autoscaling_needs_metrics() {
-    let plan = world("name: shop\nimage: a:1\nscale: {min: 1, max: 3, cpu: 70}\n").plan();
-    let Spec::Workload(workload) = spec(&plan, "workload/dev_shop_shop") else { panic!() };
-    assert_eq!(workload.after, [id("support-service/dev-a_metrics")]);
 }
 
 #[test]

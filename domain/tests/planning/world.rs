@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) classes: BTreeMap<Name, (u64, class::Definition)>,
     pub(crate) live: Resources,
     pub(crate) members: BTreeSet<ResourceId>,
+    /// The cluster that somebody asks for.
+    pub(crate) asked: Option<Name>,
     pub(crate) options: Options,
     incarnations: u128,
 }
@@ -70,6 +72,7 @@ impl World {
             classes: classes.collect(),
             live: Resources::new(),
             members: BTreeSet::new(),
+            asked: None,
             options: Options {
                 purpose: Purpose::Deploy,
                 allow_replace: false,
@@ -106,6 +109,7 @@ impl World {
             clusters: &self.live,
             known_classes: &known,
             current,
+            asked: self.asked.as_ref(),
             occupied,
         })
     }

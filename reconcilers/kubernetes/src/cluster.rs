@@ -42,7 +42,7 @@ use uuid::Uuid;
 use crate::kubeconfig;
 use crate::labels;
 use crate::objects::Key;
-pub(crate) use brought::first as first_brought;
+pub(crate) use brought::has_mark;
 pub(crate) use cache::{Entry, Going};
 pub(crate) use client::told;
 use client::{REQUESTS_MAX, Requests};
@@ -110,9 +110,10 @@ impl Cluster {
         self.shared.reached()
     }
 
-    /// What it brings along, as text.
-    pub(crate) fn brings(&self) -> String {
-        brought::as_text(&self.shared.state().brought)
+    /// What it brings along, as text; none before that was looked at.
+    pub(crate) fn brings(&self) -> Option<String> {
+        let state = self.shared.state();
+        (state.looked_for.len() == brought::LOOKED_FOR).then(|| state.brought.to_string())
     }
 
     /// Now, by the clock of whoever watches it.

@@ -31,7 +31,7 @@ pub fn health(object: &Value) -> SeenState {
     match text(object, "/kind") {
         "Deployment" => deployment(object),
         "Job" => job(object),
-        "Certificate" | "DNSEndpoint" | "Gateway" | "HTTPRoute" | "ListenerSet" => {
+        "Certificate" | "DNSEndpoint" | "Gateway" | "GRPCRoute" | "HTTPRoute" | "ListenerSet" => {
             any::health(object)
         }
         _ => SeenState::Ready,

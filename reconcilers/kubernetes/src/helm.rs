@@ -32,7 +32,7 @@ use reconcilers::{CallError, Performed, Provider, Reconcile as _, Scene, Target}
 
 use crate::cluster::Cluster;
 use crate::manifests::{self, Set, apply, look, order, record, refused, remove, sealed};
-use crate::provider::{Kubernetes, credentials};
+use crate::provider::{Kubernetes, brought_by, credentials};
 use notes::Notes;
 use rendering::Rendering;
 
@@ -99,7 +99,42 @@ fn unfinished(target: &Target) -> Seen {
         external: Some(record::key(target).to_string()),
         changed: None,
         notices: Vec::new(),
+        borrowed: false,
     }
+}
+
+/// What the cluster brings along in place of the chart, as if it had been installed.
+fn brought_along(scene: Scene<'_, Helm>) -> Option<Seen> {
+    let name = is_brought(scene).ok()??;
+    let desired = Helm::desired(scene.spec, scene.inputs).map(Desired::new).ok()?;
+    let outputs = [
+        ("chart", String::new()),
+        ("namespace", rendering::namespace(scene.spec, scene.target)),
+        ("release", rendering::release(scene.spec, scene.target)),
+        ("rendered", String::new()),
+        ("values", String::new()),
+    ];
+    Some(Seen {
+        applied: desired.digest,
+        actual: desired.digest,
+        state: SeenState::Ready,
+        outputs: outputs.map(|(name, value)| (name.to_owned(), OutputValue::plain(value))).into(),
+        external: Some(name),
+        changed: None,
+        notices: Vec::new(),
+        borrowed: true,
+    })
+}
+
+/// What others put into the cluster, by name, that makes the chart needless.
+fn is_brought(scene: Scene<'_, Helm>) -> Result<Option<String>, CallError> {
+    let Some(capability) = scene.spec.unless_brought else { return Ok(None) };
+    let Some(brought) = brought_by(scene.inputs, &scene.spec.cluster) else {
+        let message = "it is not known yet what the cluster brings along";
+        return Err(refused(FailureClass::Retry, message.into()));
+    };
+    let first = brought.first(capability).filter(|_| brought.by_others(capability));
+    Ok(first.map(str::to_owned))
 }
 
 async fn see(
@@ -110,7 +145,7 @@ async fn see(
     let target = scene.target;
     let Some(notes) = noted(cluster, target).await? else {
         let is_there = manifests::found(cluster, target).await?.values().any(manifests::is_ours);
-        return Ok(is_there.then(|| unfinished(target)));
+        return Ok(if is_there { Some(unfinished(target)) } else { brought_along(scene) });
     };
     let Some(digest) = notes.rendered() else { return Ok(Some(unfinished(target))) };
     let rendering = kubernetes.rendering(&target.tenant, digest).await?;
@@ -146,7 +181,12 @@ async fn put(
     desired: &Desired,
 ) -> Result<Performed, CallError> {
     let target = scene.target;
-    let mut notes = noted(cluster, target).await?.unwrap_or_default();
+    let noted = noted(cluster, target).await?;
+    // What was begun from here is gone on with: part of it may be there.
+    if noted.is_none() && is_brought(scene)?.is_some() {
+        return Ok(Performed::Finished);
+    }
+    let mut notes = noted.unwrap_or_default();
     let (rendering, rendered) =
         prepare::rendering(kubernetes, cluster, scene, desired, &notes).await?;
     if notes.rendered_of(desired.digest) != Some(rendered) {

@@ -27,6 +27,7 @@ use crate::logs;
 use crate::manifests::Verdicts;
 use crate::objects::{self, Object};
 pub(crate) use act::{delete_namespace, make_namespace};
+pub(crate) use entry::brought_by;
 
 /// How long what nobody wants may take to go: its namespace is looked after in the same go, for once it is empty nothing
 /// in it says any more whose it was.

@@ -196,6 +196,7 @@ impl Object {
             external: Some(self.external()),
             changed: self.changed.clone(),
             notices: Vec::new(),
+            borrowed: false,
         })
     }
 

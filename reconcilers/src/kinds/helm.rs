@@ -11,12 +11,16 @@ impl Reconcile for Helm {
     type Observed = Option<Seen>;
     type Call = Call;
 
-    /// Its values are filled in. The rest is taken as it is: a `$` in the name of a file refers to nothing.
+    /// Its values and its own objects are filled in. The rest is taken as it is: a `$` in the name of a file refers to nothing.
     fn desired(spec: &Self::Spec, inputs: &Inputs) -> Result<Value, Unresolved> {
         let values = resolve_json(&Value::Object(spec.values.clone()), inputs)?;
+        let objects = resolve_json(&Value::Array(spec.objects.clone()), inputs)?;
         let mut desired = serde_json::to_value(spec).unwrap_or(Value::Null);
         if let Some(fields) = desired.as_object_mut() {
             fields.insert("values".into(), values);
+            if !spec.objects.is_empty() {
+                fields.insert("objects".into(), objects);
+            }
         }
         Ok(desired)
     }
@@ -40,7 +44,7 @@ mod tests {
         table::check::<Helm>(serde_json::json!({
             "cluster": "cluster/a",
             "chart": { "archive": "0".repeat(64) },
-            "values": { "replicas": 2, "host": "${database/a.host}" },
+            "values": { "replicas": 2, "host": "a.test" },
         }));
     }
 }

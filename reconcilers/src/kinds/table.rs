@@ -83,6 +83,7 @@ fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
         external: None,
         changed: None,
         notices: Vec::new(),
+        borrowed: false,
     })
 }
 
@@ -167,6 +168,9 @@ where
     expect::<K, _>(rows);
     expect::<K, _>(drifted::<K>(&doc));
     expect::<K, _>(warned::<K>(&doc));
+    let gone = given(vec![declared(), delete(), Command::ObserveGone { uid: UID, at: NOW }]);
+    let borrowed = Some(Seen { borrowed: true, ..seen(ours, SeenState::Ready).unwrap() });
+    assert_eq!(step::<K>(&gone, borrowed, None), Step::Settled, "another's stays");
     let need = Waiting::because("a need");
     assert_eq!(step::<K>(&given(vec![declared()]), None, Some(&need)), Step::Wait(need));
     settles::<K>(&doc);

@@ -47,6 +47,7 @@ impl WayBack {
             environment: environment.clone(),
             revision: Some(good),
             images: Default::default(),
+            cluster: None,
             // What it deletes is what the failed rollout brought; what holds data is never replaced by itself.
             options: Options {
                 purpose: Purpose::Rollback,

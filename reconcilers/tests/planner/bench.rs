@@ -180,6 +180,7 @@ pub(crate) fn request(purpose: Purpose) -> Request {
         application: "shop".parse().unwrap(),
         environment: "dev".parse().unwrap(),
         revision: None,
+        cluster: None,
         images: Default::default(),
         options: Options {
             purpose,

@@ -10,7 +10,7 @@ use tests::{Plane, charts_by};
 use crate::release::{Release, object};
 use crate::server::Server;
 
-fn index(version: &str, url: &str, digest: &str) -> String {
+pub(crate) fn index(version: &str, url: &str, digest: &str) -> String {
     format!(
         "apiVersion: v1\nentries:\n  other:\n  - name: other\n    version: 9.9.9\n    urls: [other.tgz]\n  shop:\n  - name: shop\n    version: {version}\n    digest: {digest}\n    urls:\n    - {url}\ngenerated: \"2026-01-01T00:00:00Z\"\n"
     )

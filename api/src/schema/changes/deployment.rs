@@ -115,6 +115,7 @@ pub(crate) async fn roll_back(
         environment: names.1,
         revision: Some(revision),
         images: BTreeMap::new(),
+        cluster: None,
         options,
         hints: Hints::default(),
     };
@@ -133,6 +134,7 @@ pub(crate) async fn delete(
         environment: names.1,
         revision: None,
         images: BTreeMap::new(),
+        cluster: None,
         options: Options {
             purpose: Purpose::Delete,
             allow_replace: false,
@@ -158,7 +160,10 @@ async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Reques
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
     let hints = hints(work.plane, &environment, &application).await?;
-    Ok(Request { application, environment, revision: input.revision, images, options, hints })
+    let cluster = input.cluster.as_deref();
+    let cluster = cluster.map(|cluster| name("input.cluster", cluster)).transpose()?;
+    let revision = input.revision;
+    Ok(Request { application, environment, revision, images, cluster, options, hints })
 }
 
 /// What views know and plans are better with: the names of the classes, for suggestions alone, and how full the clusters

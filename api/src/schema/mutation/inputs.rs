@@ -60,6 +60,8 @@ pub(crate) struct DeploymentDeployInput {
     pub(crate) revision: Option<u64>,
     /// Images to use instead of the revision's.
     pub(crate) images: Option<Vec<ImageInput>>,
+    /// The cluster to run on, of those that the environment offers; where it runs, or the best one, when none is given.
+    pub(crate) cluster: Option<String>,
     /// Something that holds data may be replaced.
     pub(crate) allow_replace: Option<bool>,
     /// Something that holds data, and that the revision does not declare, may be deleted.
@@ -81,6 +83,8 @@ pub(crate) struct PlanPreviewInput {
     pub(crate) images: Option<Vec<ImageInput>>,
     /// The environment.
     pub(crate) environment: String,
+    /// The cluster to run on, of those that the environment offers; where it runs, or the best one, when none is given.
+    pub(crate) cluster: Option<String>,
     /// Something that holds data may be replaced.
     pub(crate) allow_replace: Option<bool>,
     /// Something that holds data, and that the files do not declare, may be deleted.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 
-use domain::kinds::support_service::Capability;
+use domain::kinds::support_service::{By, Capability};
 use futures::StreamExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, GroupVersionKind};
@@ -21,6 +21,7 @@ use tracing::debug;
 use super::client::whole;
 use super::{Shared, told};
 use crate::health::any;
+use crate::labels::UID;
 
 /// As for objects: a watch is made anew after so many seconds.
 const WATCH_SECONDS: u32 = 240;
@@ -51,7 +52,7 @@ const fn mark(
     Mark { capability, group, version, kind, plural, name: None, defined: false }
 }
 
-const MARKS: [Mark; 5] = [
+const MARKS: [Mark; 7] = [
     mark(Capability::Gateway, "gateway.networking.k8s.io", "v1", "GatewayClass", "gatewayclasses"),
     mark(Capability::Certificates, "cert-manager.io", "v1", "ClusterIssuer", "clusterissuers"),
     mark(
@@ -66,13 +67,26 @@ const MARKS: [Mark; 5] = [
         ..mark(Capability::Dns, "externaldns.k8s.io", "v1alpha1", "DNSEndpoint", "dnsendpoints")
     },
     Mark {
+        defined: true,
+        ..mark(Capability::Autoscaling, "keda.sh", "v1alpha1", "ScaledObject", "scaledobjects")
+    },
+    Mark {
+        defined: true,
+        ..mark(Capability::Monitoring, "monitoring.coreos.com", "v1", "Prometheus", "prometheuses")
+    },
+    Mark {
         name: Some("v1beta1.metrics.k8s.io"),
         ..mark(Capability::Metrics, "apiregistration.k8s.io", "v1", "APIService", "apiservices")
     },
 ];
 
-/// What a cluster brings along, by capability: the names of what works.
-pub(crate) type Brought = BTreeMap<Capability, BTreeSet<String>>;
+/// How many capabilities are looked for.
+pub(super) const LOOKED_FOR: usize = MARKS.len();
+
+/// Whether a capability can be seen in a cluster.
+pub(crate) fn has_mark(capability: Capability) -> bool {
+    MARKS.iter().any(|mark| mark.capability == capability)
+}
 
 impl Mark {
     /// The name of its definition.
@@ -98,7 +112,7 @@ fn config() -> watcher::Config {
 /// Follows what a cluster brings along for as long as its other watches run.
 pub(super) async fn follow(shared: Arc<Shared>, client: Client) {
     let mut marks = Marks { shared, client, tasks: JoinSet::new(), followed: BTreeMap::new() };
-    MARKS.iter().filter(|mark| mark.is_built_in()).for_each(|mark| marks.begin(mark));
+    MARKS.iter().filter(|mark| mark.is_built_in()).for_each(|mark| marks.begin(mark, By::Others));
     // Of definitions the names are enough: what they define may be megabytes.
     let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(marks.client.clone());
     let mut events = pin!(watcher(api, config()).default_backoff());
@@ -121,7 +135,11 @@ pub(super) async fn follow(shared: Arc<Shared>, client: Client) {
                 let gone = MARKS.iter().find(|mark| mark.definition() == name);
                 gone.iter().for_each(|mark| marks.end(mark));
             }
-            Err(error) => debug!(error = told(&error), "a cluster's definitions cannot be read"),
+            Err(error) => {
+                debug!(error = told(&error), "a cluster's definitions cannot be read");
+                let others = MARKS.iter().filter(|mark| !mark.is_built_in());
+                others.for_each(|mark| marks.shared.looked_for(mark.capability));
+            }
         }
     }
 }
@@ -138,13 +156,13 @@ impl Marks {
     fn defined(&mut self, definition: &PartialObjectMeta<CustomResourceDefinition>) {
         let name = definition.name_any();
         if let Some(mark) = MARKS.iter().find(|mark| mark.definition() == name) {
-            self.begin(mark);
+            self.begin(mark, by(definition));
         }
     }
 
-    fn begin(&mut self, mark: &'static Mark) {
+    fn begin(&mut self, mark: &'static Mark, by: By) {
         if mark.defined {
-            let named = BTreeSet::from([mark.group.to_owned()]);
+            let named = BTreeMap::from([(mark.group.to_owned(), by)]);
             self.shared.brings(mark.capability, named);
         } else if !self.followed.contains_key(&mark.capability) {
             let (shared, client) = (Arc::clone(&self.shared), self.client.clone());
@@ -157,7 +175,7 @@ impl Marks {
         if let Some(task) = self.followed.remove(&mark.capability) {
             task.abort();
         }
-        self.shared.brings(mark.capability, BTreeSet::new());
+        self.shared.brings(mark.capability, BTreeMap::new());
     }
 }
 
@@ -170,7 +188,7 @@ async fn follow_mark(shared: Arc<Shared>, client: Client, mark: &'static Mark) {
         None => config(),
     };
     let mut events = pin!(watcher(api, config).default_backoff());
-    let (mut known, mut is_listing) = (BTreeSet::new(), false);
+    let (mut known, mut is_listing) = (BTreeMap::new(), false);
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => {
@@ -180,9 +198,10 @@ async fn follow_mark(shared: Arc<Shared>, client: Client, mark: &'static Mark) {
             Ok(watcher::Event::InitDone) => is_listing = false,
             Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
                 let name = object.name_any();
+                let by = by(&object);
                 let ready = whole(object, &resource).ok();
                 match ready.map(|object| any::health(&object)) {
-                    Some(SeenState::Ready) => known.insert(name),
+                    Some(SeenState::Ready) => known.insert(name, by),
                     Some(SeenState::Pending(_) | SeenState::Failed(_) | SeenState::Deleting)
                     | None => known.remove(&name),
                 };
@@ -190,7 +209,10 @@ async fn follow_mark(shared: Arc<Shared>, client: Client, mark: &'static Mark) {
             Ok(watcher::Event::Delete(object)) => {
                 known.remove(&object.name_any());
             }
-            Err(error) => debug!(error = told(&error), kind = mark.kind, "cannot be followed"),
+            Err(error) => {
+                debug!(error = told(&error), kind = mark.kind, "cannot be followed");
+                shared.looked_for(mark.capability);
+            }
         }
         if !is_listing {
             shared.brings(mark.capability, known.clone());
@@ -198,36 +220,7 @@ async fn follow_mark(shared: Arc<Shared>, client: Client, mark: &'static Mark) {
     }
 }
 
-/// As text that a cluster publishes: `<capability>/<name>`, with a blank between.
-pub(crate) fn as_text(brought: &Brought) -> String {
-    let one = |(capability, names): (&Capability, &BTreeSet<String>)| {
-        let capability = capability.as_str();
-        names.iter().map(move |name| format!("{capability}/{name}")).collect::<Vec<_>>()
-    };
-    brought.iter().flat_map(one).collect::<Vec<_>>().join(" ")
-}
-
-/// The first of a capability in such a text.
-pub(crate) fn first<'a>(text: &'a str, capability: Capability) -> Option<&'a str> {
-    let of = |word: &'a str| word.strip_prefix(capability.as_str())?.strip_prefix('/');
-    text.split(' ').find_map(of)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_brought_is_read_as_it_was_written() {
-        let brought = Brought::from([
-            (Capability::Gateway, BTreeSet::from(["eg".to_owned(), "istio".to_owned()])),
-            (Capability::Metrics, BTreeSet::from(["v1beta1.metrics.k8s.io".to_owned()])),
-            (Capability::Dns, BTreeSet::new()),
-        ]);
-        let text = as_text(&brought);
-        assert_eq!(text, "gateway/eg gateway/istio metrics/v1beta1.metrics.k8s.io");
-        assert_eq!(first(&text, Capability::Gateway), Some("eg"));
-        assert_eq!(first(&text, Capability::Dns), None);
-        assert_eq!(first("", Capability::Gateway), None);
-    }
+/// Who put it there. What a chart says may name another manager in its labels: the incarnation is on everything of ours.
+fn by(object: &impl kube::ResourceExt) -> By {
+    if object.labels().contains_key(UID) { By::Cairn } else { By::Others }
 }

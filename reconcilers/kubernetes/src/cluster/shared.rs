@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::kinds::support_service::Capability;
+use domain::kinds::support_service::{Brought, By, Capability};
 use domain::{StreamId, Time};
 use reconcilers::changes::Changes;
 use reconcilers::{Clock, Target};
@@ -13,7 +13,6 @@ use tracing::warn;
 
 use super::Reach;
 use super::any::{Progress, identity};
-use super::brought::Brought;
 use super::cache::{Cache, Entry};
 use super::client::Requests;
 use super::kinds::{WATCHED, Watched};
@@ -53,6 +52,8 @@ pub(super) struct State {
     pub(super) warnings: Warnings,
     /// What the cluster brings along.
     pub(super) brought: Brought,
+    /// The capabilities of which that was looked at, at least once.
+    pub(super) looked_for: BTreeSet<Capability>,
     /// Namespaces of ours.
     pub(super) namespaces: BTreeMap<String, Namespace>,
 }
@@ -189,15 +190,24 @@ impl Shared {
     }
 
     /// What the cluster brings along of a capability.
-    pub(super) fn brings(&self, capability: Capability, names: BTreeSet<String>) {
+    pub(super) fn brings(&self, capability: Capability, things: BTreeMap<String, By>) {
         let mut state = self.state();
-        if state.brought.get(&capability).unwrap_or(&BTreeSet::new()) == &names {
-            return;
+        let changed = state.brought.set(capability, things);
+        self.tell_of(state, capability, changed);
+    }
+
+    /// It was tried to see what the cluster brings along of a capability.
+    pub(super) fn looked_for(&self, capability: Capability) {
+        self.tell_of(self.state(), capability, false);
+    }
+
+    fn tell_of(&self, mut state: MutexGuard<'_, State>, capability: Capability, changed: bool) {
+        let first = state.looked_for.insert(capability);
+        if changed || first {
+            let owners = state.owners.clone();
+            drop(state);
+            owners.iter().for_each(|owner| self.changes.tell(owner));
         }
-        state.brought.insert(capability, names);
-        let owners = state.owners.clone();
-        drop(state);
-        owners.iter().for_each(|owner| self.changes.tell(owner));
     }
 
     fn set(&self, reach: Reach) {

@@ -69,9 +69,12 @@ pub(super) async fn rendering(
     let said = desired.spec.get("values").cloned().unwrap_or_default();
     let mut secrets = Vec::new();
     let values = filled(kubernetes, &said, &mut secrets).await?;
+    let beside = desired.spec.get("objects").cloned().unwrap_or_default();
+    let beside = filled(kubernetes, &beside, &mut secrets).await?;
     let text = text(charts, cluster, scene, &chart, &values, notes, scratch.path()).await;
     let blot = Blot::values(secrets.clone());
     let text = text.map_err(|error| CallError { message: blot.out(&error.message), ..error })?;
+    let text = with_objects(text, &beside);
     let found = rendered(&text).map_err(|wrong| {
         let first = wrong.first().map_or_else(String::new, ToString::to_string);
         terminal(format!("the chart does not become objects: {}", blot.out(&first)))
@@ -213,6 +216,14 @@ async fn text(
         is_upgrade: notes.is_installed(),
     };
     charts.program.render(&order, scratch).await.map_err(call_error)
+}
+
+/// What the chart became, and the objects beside it: JSON is YAML.
+fn with_objects(mut text: String, beside: &Value) -> String {
+    for object in beside.as_array().into_iter().flatten() {
+        text += &format!("\n---\n{object}\n");
+    }
+    text
 }
 
 /// Refuses what is too much, and a secret that was given and stands where everybody can read it.

@@ -35,6 +35,7 @@ pub(crate) async fn see(
         external: Some(record::key(target).to_string()),
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
+        borrowed: false,
     };
     if desired != Some(applied) {
         return Ok(Some(seen));

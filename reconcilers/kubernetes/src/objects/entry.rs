@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use domain::commit::Hash;
+use domain::kinds::route::Protocol;
 use domain::kinds::{certificate, dns_record, route};
 use domain::text::{Inputs, Unresolved};
 use domain::{ResourceId, Text};
@@ -83,21 +84,19 @@ pub fn route(
 ) -> Result<Vec<Object>, Unresolved> {
     let names = Names::of(target);
     let (host, path) = (plain(&spec.host, inputs)?, plain(&spec.path, inputs)?);
-    let matches = json!([{ "path": { "type": "PathPrefix", "value": path } }]);
+    let (kind, matches) = match spec.protocol {
+        Protocol::Http => {
+            ("HTTPRoute", json!([{ "path": { "type": "PathPrefix", "value": path } }]))
+        }
+        Protocol::Grpc => ("GRPCRoute", methods(&path)),
+    };
     let plain_http = listener(parent("Gateway", &gateway_of(target, spec.gateway.as_ref())), HTTP);
     let mut objects = Vec::new();
     let entry = match &spec.certificate {
         Some(certificate) => {
-            let redirect = json!({ "scheme": "https", "statusCode": 301 });
-            let filter = json!({ "type": "RequestRedirect", "requestRedirect": redirect });
-            let body = json!({ "spec": {
-                "parentRefs": [plain_http],
-                "hostnames": [host],
-                "rules": [{ "matches": matches, "filters": [filter] }],
-            } });
-            let name = crate::labels::fitting(&format!("{}-to-https", names.name));
-            let key = names.called(GATEWAY_API, "HTTPRoute", name);
-            objects.push(Object::new(&key, target, body));
+            if spec.protocol == Protocol::Http {
+                objects.push(to_https(target, &names, &plain_http, &host, &matches));
+            }
             listener(parent("ListenerSet", &names_of(target, certificate)), HTTPS)
         }
         None => plain_http,
@@ -108,9 +107,34 @@ pub fn route(
         "hostnames": [host],
         "rules": [{ "matches": matches, "backendRefs": [{ "name": service, "port": spec.port }] }],
     } });
-    let main = Object::new(&names.key(GATEWAY_API, "HTTPRoute"), target, body);
+    let main = Object::new(&names.key(GATEWAY_API, kind), target, body);
     objects.push(main.marked(digest));
     Ok(objects)
+}
+
+/// Sends plain HTTP to where the certificate is shown.
+fn to_https(target: &Target, names: &Names, entry: &Value, host: &str, matches: &Value) -> Object {
+    let redirect = json!({ "scheme": "https", "statusCode": 301 });
+    let filter = json!({ "type": "RequestRedirect", "requestRedirect": redirect });
+    let body = json!({ "spec": {
+        "parentRefs": [entry],
+        "hostnames": [host],
+        "rules": [{ "matches": matches, "filters": [filter] }],
+    } });
+    let name = crate::labels::fitting(&format!("{}-to-https", names.name));
+    Object::new(&names.called(GATEWAY_API, "HTTPRoute", name), target, body)
+}
+
+/// Which calls of gRPC: all, those of a service, or one method.
+fn methods(path: &str) -> Value {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    match (parts.next(), parts.next()) {
+        (None, _) => json!([{}]),
+        (Some(service), None) => json!([{ "method": { "type": "Exact", "service": service } }]),
+        (Some(service), Some(method)) => {
+            json!([{ "method": { "type": "Exact", "service": service, "method": method } }])
+        }
+    }
 }
 
 /// The objects of a certificate: it is asked for, and shown by a listener of its own where routes are to be served.

@@ -41,6 +41,7 @@ pub(super) fn see<K: Hosted>(
         external: Some(format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)),
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
+        borrowed: false,
     };
     let Some(desired) = desired.filter(|desired| desired.digest == applied) else {
         return Ok(Some(seen));
@@ -68,6 +69,7 @@ pub(super) fn brought<K: Hosted>(scene: Scene<'_, K>, name: Option<String>) -> O
         external: Some(name?),
         changed: None,
         notices: Vec::new(),
+        borrowed: true,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Clusters that exist already: they are reached or not, and nothing of them is made or removed.
 
 use domain::commit::Hash;
+use domain::kinds::support_service::BRINGS;
 use domain::kinds::{Cluster as Kind, cluster};
 use domain::{OutputMap, OutputValue, SecretRef, StreamId};
 use futures::FutureExt as _;
@@ -10,7 +11,6 @@ use reconcilers::converge::{Call, Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Provider, Reconcile as _, Scene, Target};
 
 use super::Kubernetes;
-use super::entry::BRINGS;
 use crate::cluster::Reach;
 
 /// Where the kubeconfig of an existing cluster is kept. Its version is not told: a rotated one is used by itself.
@@ -36,11 +36,17 @@ impl Provider<Kind> for Kubernetes {
                     let reason = format!("it cannot be reached since {since}: {reason}");
                     (SeenState::Pending(reason), OutputMap::new())
                 }
-                Reach::Reached { version, endpoint } => {
-                    let mut outputs = outputs(&credentials, &version, &endpoint);
-                    outputs.insert(BRINGS.into(), OutputValue::plain(cluster.brings()));
-                    (SeenState::Ready, outputs)
-                }
+                Reach::Reached { version, endpoint } => match cluster.brings() {
+                    Some(brings) => {
+                        let mut outputs = outputs(&credentials, &version, &endpoint);
+                        outputs.insert(BRINGS.into(), OutputValue::plain(brings));
+                        (SeenState::Ready, outputs)
+                    }
+                    None => {
+                        let words = "what it brings along is being looked at";
+                        (SeenState::Pending(words.into()), OutputMap::new())
+                    }
+                },
             };
             let desired = Kind::desired(scene.spec, scene.inputs).map(Desired::new);
             let applied = desired.map_or_else(|_| Hash::of(&[]), |desired| desired.digest);
@@ -52,6 +58,7 @@ impl Provider<Kind> for Kubernetes {
                 external: None,
                 changed: None,
                 notices: Vec::new(),
+                borrowed: true,
             }))
         }
         .boxed()
