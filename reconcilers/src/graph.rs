@@ -132,7 +132,10 @@ impl Graph {
                 wakes.insert(index, Why::Intent);
                 self.wake_dependents(index, wakes);
             }
-            Event::Paused { .. } | Event::Resumed { .. } | Event::DriftAccepted { .. } => {
+            Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::DriftAccepted { .. }
+            | Event::CanaryPromoted { .. } => {
                 wakes.insert(index, Why::Intent);
             }
             Event::ActionStarted { action: ActionName::Create, .. } => {
@@ -141,7 +144,11 @@ impl Graph {
                 }
                 return;
             }
-            Event::OutputsPublished { .. } => self.wake_dependents(index, wakes),
+            Event::OutputsPublished { .. }
+            | Event::CanaryStepped { .. }
+            | Event::CanaryShifted { .. }
+            | Event::CanaryFailed { .. }
+            | Event::CanaryEnded { .. } => self.wake_dependents(index, wakes),
             Event::BecameReady { at, .. } => {
                 self.wake_needs(index, wakes);
                 self.release_held(index, at);
@@ -151,7 +158,9 @@ impl Graph {
                 self.wake_needs(index, wakes);
                 self.bury(index, at);
             }
-            Event::BecameUnready { .. } | Event::ActionFailed { .. } => {}
+            Event::BecameUnready { .. }
+            | Event::ActionFailed { .. }
+            | Event::CanaryMeasured { .. } => {}
             Event::ActionStarted { .. }
             | Event::ActionSucceeded { .. }
             | Event::Blocked { .. }
