@@ -52,6 +52,24 @@ pub struct Seen {
     pub canary: Option<Box<Seen>>,
 }
 
+impl Seen {
+    /// A thing of ours that is as it was asked for, in a state; nothing else is known of it.
+    #[must_use]
+    pub const fn new(applied: Hash, state: SeenState) -> Self {
+        Self {
+            applied,
+            actual: applied,
+            state,
+            outputs: OutputMap::new(),
+            external: None,
+            changed: None,
+            notices: Vec::new(),
+            borrowed: false,
+            canary: None,
+        }
+    }
+}
+
 /// How a thing is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeenState {

@@ -20,6 +20,11 @@ pub(crate) fn name(path: &str, text: &str) -> Result<domain::Name, Stop> {
     text.parse().map_err(|error| UserError::new("INVALID_NAME", path, error).into())
 }
 
+/// A name that may be left out.
+pub(crate) fn optional_name(path: &str, text: Option<&str>) -> Result<Option<domain::Name>, Stop> {
+    text.map(|text| name(path, text)).transpose()
+}
+
 /// Something that is not there.
 fn not_found(path: &str, what: &str) -> Stop {
     UserError::new("NOT_FOUND", path, format!("there is no {what}")).into()

@@ -59,8 +59,7 @@ async fn planned(plane: &Plane, input: PlanPreviewInput) -> Result<PlanPreview, 
     let _ = plane.views.at_least(head, LAG_MAX).await;
     let hints = changes::hints(plane, &environment, &application).await?;
     let images = [].into();
-    let cluster = input.cluster.as_deref();
-    let cluster = cluster.map(|cluster| changes::name("input.cluster", cluster)).transpose()?;
+    let cluster = changes::optional_name("input.cluster", input.cluster.as_deref())?;
     let revision = None;
     let request = Request { application, environment, revision, images, cluster, options, hints };
     let plan = plane.planner.preview(&request, &read.model).await.map_err(changes::stopped)?;

@@ -1,8 +1,8 @@
 //! Where workloads go, and why there.
 //!
-//! A candidate is ruled out by its tiers, its capacity, because it is going away, or because another was asked for. The others are scored; ties go
-//! to the first by name. What weighs more than the rest together is that the application runs there already: moving
-//! replaces everything.
+//! A candidate is ruled out by its tiers, its capacity, because it is going away, or because another was asked for. The
+//! others are scored; ties go to the first by name. What weighs more than the rest together is that the application
+//! runs there already: moving replaces everything.
 
 use std::collections::BTreeSet;
 

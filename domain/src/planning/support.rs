@@ -7,10 +7,10 @@ use super::refusal::{Refusal, RefusalCode, suggest};
 use super::{Wanted, names, template};
 use crate::class::{self, Definition};
 use crate::kinds::Spec;
-use crate::kinds::support_service::{BRINGS, Brought, Capability, Spec as SupportSpec};
+use crate::kinds::support_service::{Brought, Capability, Spec as SupportSpec};
 use crate::lifecycle::{ClassRef, Lifetime};
 use crate::name::{Name, ResourceId};
-use crate::text::{OutputValue, Text};
+use crate::text::Text;
 
 /// The version of what stands for a capability where no chart is installed for it.
 const fn own_version(capability: Capability) -> &'static str {
@@ -97,10 +97,7 @@ impl Builder<'_> {
     fn brought(&self) -> Brought {
         let state = self.scene.context.clusters.get(self.site.id);
         let outputs = state.and_then(|state| state.body()).map(|body| &body.outputs);
-        match outputs.and_then(|outputs| outputs.get(BRINGS)) {
-            Some(OutputValue::Plain(text)) => Brought::read(text),
-            Some(OutputValue::Secret(_)) | None => Brought::default(),
-        }
+        outputs.and_then(Brought::of).unwrap_or_default()
     }
 
     fn chart(&mut self, capability: Capability, class: &str) -> Option<ResourceId> {

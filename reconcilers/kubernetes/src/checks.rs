@@ -14,8 +14,8 @@ use url::Url;
 const ANSWER: Duration = Duration::from_secs(10);
 /// What an answer may hold.
 const BYTES_MAX: usize = 1024 * 1024;
-/// Series that are looked at; a query gives one, as a rule.
-const SERIES_MAX: usize = 100;
+/// Values that are told of those that passed; a query gives one, as a rule.
+const TOLD_MAX: usize = 10;
 
 /// Measures.
 #[derive(Default)]
@@ -95,7 +95,7 @@ fn judge(answer: &[u8], check: &Check) -> Result<String, String> {
     let limit = |text: &Option<String>| text.as_ref().and_then(|text| text.parse::<f64>().ok());
     let (min, max) = (limit(&check.min), limit(&check.max));
     let mut told = Vec::new();
-    for Sample(_, text) in samples.iter().take(SERIES_MAX) {
+    for Sample(_, text) in &samples {
         let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
         // Nothing compares with what is not a number.
         if value.is_nan() {
@@ -109,7 +109,12 @@ fn judge(answer: &[u8], check: &Check) -> Result<String, String> {
         }
         told.push(text.as_str());
     }
-    Ok(told.join(", "))
+    let more = match told.len().saturating_sub(TOLD_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    told.truncate(TOLD_MAX);
+    Ok(told.join(", ") + &more)
 }
 
 #[cfg(test)]
@@ -147,6 +152,11 @@ mod tests {
         ] {
             assert!(said(nothing, "4").is_err(), "{nothing}");
         }
+        let series = |value| format!(r#"{{"metric":{{}},"value":[1,"{value}"]}}"#);
+        let many = |last| [vec![series(1); 150], vec![series(last)]].concat().join(",");
+        let many = |last| format!(r#"{{"resultType":"vector","result":[{}]}}"#, many(last));
+        assert_eq!(said(&many(9), "4"), Err("9 is more than 4".to_owned()), "the last as well");
+        assert_eq!(said(&many(2), "4").map(|told| told.ends_with("1 and 141 more")), Ok(true));
         let least = br#"{"data":{"resultType":"scalar","result":[1,"3"]}}"#;
         assert!(judge(least, &check(Some("3.5"), None)).is_err());
     }

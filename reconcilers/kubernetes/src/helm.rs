@@ -15,7 +15,7 @@ mod notes;
 mod prepare;
 mod rendering;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use charts::fetch::Fetcher;
@@ -90,18 +90,9 @@ async fn noted(cluster: &Cluster, target: &Target) -> Result<Option<Notes>, Call
 
 /// Something is to be done before it can be said how it is.
 fn unfinished(target: &Target) -> Seen {
-    let unfinished = Hash::of(b"unfinished");
-    Seen {
-        applied: unfinished,
-        actual: unfinished,
-        state: SeenState::Pending("the chart is being rendered".into()),
-        outputs: BTreeMap::new(),
-        external: Some(record::key(target).to_string()),
-        changed: None,
-        notices: Vec::new(),
-        borrowed: false,
-        canary: None,
-    }
+    let state = SeenState::Pending("the chart is being rendered".into());
+    let external = Some(record::key(target).to_string());
+    Seen { external, ..Seen::new(Hash::of(b"unfinished"), state) }
 }
 
 /// What the cluster brings along in place of the chart, as if it had been installed.
@@ -116,15 +107,10 @@ fn brought_along(scene: Scene<'_, Helm>) -> Option<Seen> {
         ("values", String::new()),
     ];
     Some(Seen {
-        applied: desired.digest,
-        actual: desired.digest,
-        state: SeenState::Ready,
         outputs: outputs.map(|(name, value)| (name.to_owned(), OutputValue::plain(value))).into(),
         external: Some(name),
-        changed: None,
-        notices: Vec::new(),
         borrowed: true,
-        canary: None,
+        ..Seen::new(desired.digest, SeenState::Ready)
     })
 }
 
@@ -252,11 +238,9 @@ async fn take_away(
     {
         return Ok(Performed::Held(waits));
     }
-    match remove::objects(kubernetes, cluster, target).await? {
-        Performed::Finished => {}
-        going @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
-            return Ok(going);
-        }
+    let gone = remove::objects(kubernetes, cluster, target).await?;
+    if gone != Performed::Finished {
+        return Ok(gone);
     }
     if let Some(running) = &running
         && let Some(waits) = running.run(Moment::PostDelete, &mut notes, None).await?
@@ -334,12 +318,10 @@ impl Provider<Helm> for Kubernetes {
             let mut performed = Performed::Finished;
             for cluster in self.clusters.all() {
                 if cluster.of(target.uid).is_ok_and(|found| !found.is_empty()) {
-                    let gone = match remove::objects(self, &cluster, target).await? {
-                        Performed::Finished => clear(&cluster, target, None).await?,
-                        going @ (Performed::Underway
-                        | Performed::Held(_)
-                        | Performed::Measured { .. }) => going,
-                    };
+                    let mut gone = remove::objects(self, &cluster, target).await?;
+                    if gone == Performed::Finished {
+                        gone = clear(&cluster, target, None).await?;
+                    }
                     if gone != Performed::Finished {
                         performed = Performed::Underway;
                     }

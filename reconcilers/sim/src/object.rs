@@ -189,15 +189,11 @@ impl Object {
         let outputs =
             if state == SeenState::Ready { outputs::of(self) } else { domain::OutputMap::new() };
         Some(Seen {
-            applied: self.applied,
             actual,
-            state,
             outputs,
             external: Some(self.external()),
             changed: self.changed.clone(),
-            notices: Vec::new(),
-            borrowed: false,
-            canary: None,
+            ..Seen::new(self.applied, state)
         })
     }
 

@@ -39,17 +39,7 @@ fn spec(image: &str, checks: &Value) -> domain::Spec {
 fn seen(desired: &Desired, bad: &str) -> Seen {
     let ill = desired.spec.to_string().contains(&format!("\"{bad}\""));
     let state = if ill { SeenState::Failed("it crashes".into()) } else { SeenState::Ready };
-    Seen {
-        applied: desired.digest,
-        actual: desired.digest,
-        state,
-        outputs: OutputMap::new(),
-        external: None,
-        changed: None,
-        notices: Vec::new(),
-        borrowed: false,
-        canary: None,
-    }
+    Seen::new(desired.digest, state)
 }
 
 impl Toy {

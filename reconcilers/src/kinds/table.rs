@@ -74,18 +74,7 @@ fn wanted<K: Reconcile>(doc: &serde_json::Value) -> Desired {
 }
 
 fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
-    let outputs = OutputMap::new();
-    Some(Seen {
-        applied: digest,
-        actual: digest,
-        state,
-        outputs,
-        external: None,
-        changed: None,
-        notices: Vec::new(),
-        borrowed: false,
-        canary: None,
-    })
+    Some(Seen::new(digest, state))
 }
 
 /// A word for a step.

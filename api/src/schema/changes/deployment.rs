@@ -12,7 +12,7 @@ use projections::Filter;
 use reconcilers::planner::{Hints, PlanError, Planned, Request};
 use uuid::Uuid;
 
-use super::{name, not_found};
+use super::{name, not_found, optional_name};
 use crate::fault::{Fault, UserError};
 use crate::once::{Answer, Stop, Work};
 use crate::plane::Plane;
@@ -160,8 +160,7 @@ async fn request(work: &Work<'_>, input: DeploymentDeployInput) -> Result<Reques
         allow_mass_delete: input.allow_mass_delete.unwrap_or_default(),
     };
     let hints = hints(work.plane, &environment, &application).await?;
-    let cluster = input.cluster.as_deref();
-    let cluster = cluster.map(|cluster| name("input.cluster", cluster)).transpose()?;
+    let cluster = optional_name("input.cluster", input.cluster.as_deref())?;
     let revision = input.revision;
     Ok(Request { application, environment, revision, images, cluster, options, hints })
 }

@@ -30,10 +30,13 @@ impl Canary {
         let status = body.canary.as_ref()?;
         let steps = Workload::of(&body.spec).and_then(|spec| spec.canary());
         let steps = steps.filter(|_| status.generation == body.generation);
+        let steps = steps.and_then(|canary| u32::try_from(canary.steps.len()).ok());
+        // After the last step all replicas are replaced; that is no step more.
+        let step = status.step.saturating_add(1);
         Some(Self {
             generation: status.generation,
-            step: status.step.saturating_add(1),
-            steps: steps.and_then(|canary| u32::try_from(canary.steps.len()).ok()),
+            step: steps.map_or(step, |steps| step.min(steps)),
+            steps,
             weight: status.weight,
             since: Timestamp(status.since),
             measured: status.measured.as_ref().map(|measured| measured.detail.clone()),

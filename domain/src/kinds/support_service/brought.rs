@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Capability;
+use super::{BRINGS, Capability};
+use crate::text::{OutputMap, OutputValue};
 
 /// Before what Cairn itself put there.
 const OWN: &str = "own:";
@@ -24,6 +25,15 @@ pub enum By {
 pub struct Brought(BTreeMap<Capability, BTreeMap<String, By>>);
 
 impl Brought {
+    /// What a cluster brings along, by what it published; none before it did.
+    #[must_use]
+    pub fn of(outputs: &OutputMap) -> Option<Self> {
+        match outputs.get(BRINGS)? {
+            OutputValue::Plain(text) => Some(Self::read(text)),
+            OutputValue::Secret(_) => None,
+        }
+    }
+
     /// Reads what a cluster published. What this program does not know is left out.
     #[must_use]
     pub fn read(text: &str) -> Self {

@@ -28,15 +28,10 @@ pub(crate) async fn see(
     let applied = record.and_then(|(_, entry)| entry.applied).unwrap_or(unfinished);
     let namespace = namespaces(target, spec.namespace()).pop().unwrap_or_default();
     let mut seen = Seen {
-        applied,
-        actual: applied,
-        state: state(&found, &items),
         outputs: [("namespace".to_owned(), OutputValue::plain(namespace))].into(),
         external: Some(record::key(target).to_string()),
-        changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
-        borrowed: false,
-        canary: None,
+        ..Seen::new(applied, state(&found, &items))
     };
     if desired != Some(applied) {
         return Ok(Some(seen));

@@ -31,12 +31,11 @@ pub(crate) async fn all(
     target: &Target,
     named: Option<&str>,
 ) -> Result<Performed, CallError> {
-    match objects(kubernetes, cluster, target).await? {
-        Performed::Finished => finish(cluster, target, named).await,
-        unfinished @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
-            Ok(unfinished)
-        }
+    let gone = objects(kubernetes, cluster, target).await?;
+    if gone != Performed::Finished {
+        return Ok(gone);
     }
+    finish(cluster, target, named).await
 }
 
 /// Removes every object of an incarnation, one turn after the other.
@@ -93,12 +92,9 @@ pub(crate) async fn finish(
     let own = crate::labels::namespace(target);
     for namespace in namespaces(target, named.as_deref()).iter().filter(|one| **one != own) {
         // Once its removal has begun the cluster ends it by itself.
-        match delete_namespace(cluster, target, namespace).await? {
-            Performed::Finished => {}
-            unfinished
-            @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
-                performed = unfinished
-            }
+        let gone = delete_namespace(cluster, target, namespace).await?;
+        if gone != Performed::Finished {
+            performed = gone;
         }
     }
     // The record says what the other namespace is, so it stays until then.
@@ -108,12 +104,8 @@ pub(crate) async fn finish(
     if cluster.seen(&record::key(target)).is_some_and(|entry| entry.target.uid == target.uid) {
         return Ok(Performed::Underway);
     }
-    Ok(match delete_namespace(cluster, target, &own).await? {
-        Performed::Finished => performed,
-        unfinished @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
-            unfinished
-        }
-    })
+    let gone = delete_namespace(cluster, target, &own).await?;
+    Ok(if gone == Performed::Finished { performed } else { gone })
 }
 
 /// Removes one object. A definition of resources stays while there are resources of others: they would go with it.

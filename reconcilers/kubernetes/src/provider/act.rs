@@ -34,16 +34,12 @@ pub(super) fn see<K: Hosted>(
     let main = marked.max_by_key(|(_, entry, applied)| (digest == Some(*applied), entry.version));
     let Some((key, main, applied)) = main else { return Ok(None) };
     let others = found.iter().filter(|(other, _)| *other != key && is_ours(other));
+    let state = state(main, others, trouble(clusters, cluster, scene, &found));
     let mut seen = Seen {
-        applied,
-        actual: applied,
-        state: state(main, others, trouble(clusters, cluster, scene, &found)),
         outputs: K::published(scene, found.values().find_map(|entry| entry.address.as_deref())),
         external: Some(format!("{}/{}", key.namespace.as_deref().unwrap_or_default(), key.name)),
-        changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
-        borrowed: false,
-        canary: None,
+        ..Seen::new(applied, state)
     };
     let Some(desired) = desired.filter(|desired| desired.digest == applied) else {
         return Ok(Some(seen));
@@ -80,32 +76,17 @@ pub(super) fn see_canary<K: Hosted>(
         // Only a part of it was made, or is left.
         None => (Hash::of(&[]), SeenState::Pending("a part of it is there".into())),
     };
-    Ok(Some(Box::new(Seen {
-        applied,
-        actual: applied,
-        state,
-        outputs: BTreeMap::new(),
-        external: None,
-        changed: None,
-        notices: Vec::new(),
-        borrowed: false,
-        canary: None,
-    })))
+    Ok(Some(Box::new(Seen::new(applied, state))))
 }
 
 /// What the cluster brings along, as if it had been made as it is wanted.
 pub(super) fn brought<K: Hosted>(scene: Scene<'_, K>, name: Option<String>) -> Option<Seen> {
     let desired = K::desired(scene.spec, scene.inputs).map(Desired::new).ok()?;
     Some(Seen {
-        applied: desired.digest,
-        actual: desired.digest,
-        state: SeenState::Ready,
         outputs: K::published(scene, None),
         external: Some(name?),
-        changed: None,
-        notices: Vec::new(),
         borrowed: true,
-        canary: None,
+        ..Seen::new(desired.digest, SeenState::Ready)
     })
 }
 
@@ -298,11 +279,10 @@ pub(crate) async fn make_namespace(
 /// Deletes everything of an incarnation and its canary, and its namespace when it was the last in it.
 pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Performed, CallError> {
     let canary = delete_objects(cluster, &target.canary()).await?;
-    match delete_objects(cluster, target).await? {
-        Performed::Finished if canary == Performed::Finished => {}
-        Performed::Finished => return Ok(canary),
-        going @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
-            return Ok(going);
+    let main = delete_objects(cluster, target).await?;
+    for gone in [main, canary] {
+        if gone != Performed::Finished {
+            return Ok(gone);
         }
     }
     let (_, namespace) = objects::address(target);

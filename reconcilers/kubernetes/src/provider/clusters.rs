@@ -50,17 +50,7 @@ impl Provider<Kind> for Kubernetes {
             };
             let desired = Kind::desired(scene.spec, scene.inputs).map(Desired::new);
             let applied = desired.map_or_else(|_| Hash::of(&[]), |desired| desired.digest);
-            Ok(Some(Seen {
-                applied,
-                actual: applied,
-                state,
-                outputs,
-                external: None,
-                changed: None,
-                notices: Vec::new(),
-                borrowed: true,
-                canary: None,
-            }))
+            Ok(Some(Seen { outputs, borrowed: true, ..Seen::new(applied, state) }))
         }
         .boxed()
     }

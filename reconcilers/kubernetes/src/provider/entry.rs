@@ -131,10 +131,7 @@ const OWN: &str = "cairn";
 
 /// What the cluster brings along, as it published it; none before it did.
 pub(crate) fn brought_by(inputs: &Inputs, cluster: &ResourceId) -> Option<Brought> {
-    match inputs.outputs.get(cluster)?.get(BRINGS)? {
-        OutputValue::Plain(text) => Some(Brought::read(text)),
-        OutputValue::Secret(_) => None,
-    }
+    Brought::of(inputs.outputs.get(cluster)?)
 }
 
 /// By what a service is given, by name: what the cluster brings along; the release of what was installed where that
