@@ -4,12 +4,13 @@
 //! at the current one, because the thing in the world may still be the earlier.
 
 mod node;
+mod occupied;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::commit::{Commit, UnreadableEvent};
 use domain::lifecycle::{ActionName, Event, Lifetime};
-use domain::{Name, Resource, ResourceId, Spec, StreamId, Time, deployment};
+use domain::{Name, Resource, ResourceId, Spec, StreamId, Time, deployment, environment};
 use journal::Recorded;
 use node::{Index, Node, Phase};
 use uuid::Uuid;
@@ -67,6 +68,9 @@ impl Graph {
                 node.phase = if over { Phase::Gone } else { Phase::Live };
             }
             wakes.insert(index, Why::Intent);
+        } else if commit.stream.kind() == environment::KIND {
+            // Its rules may say something else of what runs in it.
+            wakes.extend(self.deployments_in(&commit.stream).map(|index| (index, Why::Signal)));
         } else if commit.stream.resource().is_some() {
             let index = self.index(&commit.stream);
             let events = journal::codec::events::<Resource>(domain::schema::upcast, recorded)?;

@@ -1,9 +1,10 @@
 //! The graph, kept up with the log.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::commit::UnreadableEvent;
-use domain::{Name, ResourceId, StreamId, Time};
+use domain::{Name, ResourceId, StreamId, Tenant, Time};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use journal::{Journal, JournalError, Position, Recorded};
@@ -136,6 +137,12 @@ impl Index {
     #[must_use]
     pub fn unneeded_since(&self, stream: &StreamId) -> Option<Time> {
         self.graph().unneeded_since(stream).map(|since| since.max(self.started))
+    }
+
+    /// See [`Graph::occupied`].
+    #[must_use]
+    pub fn occupied(&self, tenant: &Tenant) -> BTreeMap<ResourceId, BTreeMap<Name, u32>> {
+        self.graph().occupied(tenant)
     }
 
     /// See [`Graph::cause`].

@@ -99,10 +99,7 @@ impl StepAction {
     /// It brings the resource to what is wanted.
     #[must_use]
     pub const fn brings(&self) -> bool {
-        matches!(
-            self,
-            Self::Create | Self::Change | Self::Replace { .. } | Self::Relocate { .. }
-        )
+        matches!(self, Self::Create | Self::Change | Self::Replace { .. } | Self::Relocate { .. })
     }
 }
 

@@ -89,7 +89,11 @@ pub(super) fn place_and_build(scene: &Scene<'_>) -> Result<(Placement, Built), V
         ));
     }
     if let Some(lost) = chosen.state.and_then(lost) {
-        built.notes.push(format!("{} {}; what is wanted there waits for it", chosen.id, lost.words()));
+        built.notes.push(format!(
+            "{} {}; what is wanted there waits for it",
+            chosen.id,
+            lost.words()
+        ));
     }
     Ok((Placement { cluster: chosen.id.clone(), scores }, built))
 }
@@ -172,7 +176,10 @@ fn score(
         }
     }
     let room = Room::of(scene, candidate, &site);
-    add(room.points(weights.free), format!("has room for {} of {} workloads", room.free(), room.total));
+    add(
+        room.points(weights.free),
+        format!("has room for {} of {} workloads", room.free(), room.total),
+    );
     let unwell = || {
         (health == Health::Demanded)
             .then(|| keeps_off(scene, &candidate.id, candidate.state))
