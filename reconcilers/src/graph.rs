@@ -309,8 +309,10 @@ impl Graph {
         self.find(stream)?.deployment.clone()
     }
 
-    /// Remembers what a deployment's rollout waits for or relies on, in place of what it did before.
-    pub fn watch(&mut self, deployment: &StreamId, resources: &[StreamId], now: Time) {
+    /// Remembers what a deployment's rollout waits for or relies on, in place of what it did before. What may be unneeded
+    /// by that should look.
+    pub fn watch(&mut self, deployment: &StreamId, resources: &[StreamId], now: Time) -> Vec<Wake> {
+        let mut wakes = Vec::new();
         let watcher = self.index(deployment);
         let new: BTreeSet<Index> = resources.iter().map(|stream| self.index(stream)).collect();
         let old = self.interests.remove(&watcher).unwrap_or_default();
@@ -323,6 +325,9 @@ impl Graph {
             }
             if let Some(node) = self.node_mut(*gone) {
                 node.unneeded_since = node.unneeded_since.max(now);
+                if node.while_needed && node.phase == Phase::Live && node.dependents.is_empty() {
+                    wakes.push(Wake { stream: node.stream.clone(), why: Why::Signal });
+                }
             }
             self.forget(*gone);
         }
@@ -333,6 +338,7 @@ impl Graph {
             self.interests.insert(watcher, new);
         }
         self.forget(watcher);
+        wakes
     }
 
     /// It is wanted or on its way out.

@@ -159,7 +159,9 @@ impl Index {
 
     /// See [`Graph::watch`].
     pub fn watch(&self, deployment: &StreamId, resources: &[StreamId], now: Time) {
-        self.graph().watch(deployment, resources, now);
+        let wakes = self.graph().watch(deployment, resources, now);
+        // Whoever watches goes on to write, and with that they are told.
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(wakes);
     }
 
     /// See [`Graph::is_present`].

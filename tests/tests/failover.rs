@@ -26,7 +26,7 @@ workloads:
     resources:
       dns: dns
       entry: {type: route, params: {host: '${resources.dns.host}'}}
-  bot: {image: registry.example/bot:1, mode: worker}
+  bot: {image: registry.example/bot:1}
 ";
 
 /// `dev` with two clusters, and what else it says.
