@@ -14,7 +14,8 @@ pub(crate) use admin::{
     Restore, Token, Verify, ViewsOf,
 };
 pub(crate) use change::{
-    Apply, Approve, Delete, Files, OneResource, Patience, Plan, Rollback, Rule, Sim, Target,
+    Apply, Approve, Delete, Files, OneResource, Patience, Plan, Promote, Rollback, Rule, Sim,
+    Target,
 };
 pub(crate) use context::ContextOf;
 pub(crate) use logs::Logs;
@@ -86,6 +87,8 @@ pub(crate) enum Command {
     Pause(OneResource),
     /// Take actions on a resource again
     Resume(OneResource),
+    /// Take the new revision that is tried for good enough: past its step, or past all
+    Promote(Promote),
     /// Leave a resource the way that somebody changed it, until its spec changes
     AcceptDrift(OneResource),
     /// Refuse a resource's deletion

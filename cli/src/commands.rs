@@ -89,6 +89,7 @@ async fn dispatch(
         Command::Env(args) => rules::environment(&args, terminal, session).await,
         Command::Pause(args) => change::PAUSE.run(&args, &session()?).await,
         Command::Resume(args) => change::RESUME.run(&args, &session()?).await,
+        Command::Promote(args) => change::promote(&args, &session()?).await,
         Command::AcceptDrift(args) => change::ACCEPT_DRIFT.run(&args, &session()?).await,
         Command::Protect(args) => change::protect(&args, true, &session()?).await,
         Command::Unprotect(args) => change::protect(&args, false, &session()?).await,

@@ -26,6 +26,7 @@ mod scalar;
 mod schema;
 mod score;
 mod settings;
+mod strategy;
 #[cfg(test)]
 mod tests;
 mod yaml;

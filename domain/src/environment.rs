@@ -66,6 +66,9 @@ pub struct Definition {
     /// What is installed into its clusters where they lack it, once something needs it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub support: BTreeMap<Capability, Support>,
+    /// Where new revisions may be measured while they are tried.
+    #[serde(default, skip_serializing_if = "Analysis::is_empty")]
+    pub analysis: Analysis,
     /// What must be the case for any plan.
     #[serde(default)]
     pub guardrails: Guardrails,
@@ -107,6 +110,24 @@ pub struct Support {
     /// Every cluster in use has it, whether an application needs it or not.
     #[serde(default)]
     pub always: bool,
+}
+
+/// Where new revisions may be measured: the server asks there, so nothing is allowed that is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Analysis {
+    /// The Prometheus that answers queries, such as `http://prometheus.monitoring:9090`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<String>,
+    /// Addresses that checks may ask, with all that is below them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+}
+
+impl Analysis {
+    const fn is_empty(&self) -> bool {
+        self.prometheus.is_none() && self.urls.is_empty()
+    }
 }
 
 /// What must be the case for any plan in an environment.
@@ -254,6 +275,14 @@ impl Definition {
             if support.classes.is_empty() || support.classes.len() > SUPPORT_CLASSES_MAX {
                 let words = format!("must be 1 to {SUPPORT_CLASSES_MAX}");
                 return Err(format!("support.{}.classes: {words}", capability.as_str()));
+            }
+        }
+        for url in self.analysis.prometheus.iter().chain(&self.analysis.urls) {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(format!(
+                    "analysis: `{}` is not an http(s) address",
+                    url.escape_debug()
+                ));
             }
         }
         for (name, offer) in &self.clusters {

@@ -12,6 +12,7 @@
 //! A kind adds data to this life, never a second life.
 
 mod body;
+mod canary;
 mod decide;
 mod evolve;
 #[cfg(test)]
@@ -33,6 +34,8 @@ pub use body::{
     Action, ActionName, Blocker, Body, CONTEST_MAX, CONTEST_MICROS, ClassRef, Contest, Deletion,
     Drift, Failure, FailureClass, Grave, Lifetime, NOTICES_MAX, Notice, Readiness,
 };
+
+pub use canary::{CanaryStatus, Measured, Promotion};
 
 /// The longest reason of an abandonment, in characters.
 pub const REASON_MAX: usize = 500;
@@ -110,6 +113,18 @@ pub enum Command {
     Abandon { reason: String, at: Time },
     /// Gives up an incarnation that cannot be reached, wanted or not: its deployment has noted where it is.
     LeaveBehind { uid: Uuid, reason: String, at: Time },
+    /// Takes the revision that is tried for good enough: past this step, or past all.
+    Promote { full: bool, at: Time },
+    /// Begins the next step of trying the current revision, or the first.
+    StepCanary { uid: Uuid, generation: u64, step: u32, at: Time },
+    /// Leads so much of the traffic to it, in percent.
+    ShiftCanary { uid: Uuid, step: u32, weight: u32, at: Time },
+    /// It was measured.
+    MeasureCanary { uid: Uuid, generation: u64, step: u32, passed: bool, detail: String, at: Time },
+    /// It is no good.
+    FailCanary { uid: Uuid, generation: u64, reason: String, at: Time },
+    /// Nothing of it is left.
+    EndCanary { uid: Uuid, at: Time },
 }
 
 /// What happened in a resource's life.
@@ -185,6 +200,18 @@ pub enum Event {
     Abandoned { uid: Uuid, reason: String, at: Time },
     /// Its removal was acknowledged, or it was abandoned.
     Deleted { uid: Uuid, at: Time },
+    /// A step of trying a revision began, with the traffic of the one before.
+    CanaryStepped { uid: Uuid, generation: u64, step: u32, at: Time },
+    /// So much of the traffic is led to it, in percent.
+    CanaryShifted { uid: Uuid, weight: u32, at: Time },
+    /// It was measured.
+    CanaryMeasured { uid: Uuid, passed: bool, detail: String, at: Time },
+    /// It is no good, and gets no more traffic.
+    CanaryFailed { uid: Uuid, reason: String, at: Time },
+    /// Somebody took it for good enough: past this step, or past all.
+    CanaryPromoted { full: bool, at: Time },
+    /// Nothing of it is left.
+    CanaryEnded { uid: Uuid, at: Time },
 }
 
 /// Why an intent is refused.
@@ -220,6 +247,9 @@ pub enum Refused {
     /// Whoever reads the log later wants to know why.
     #[error("why it is abandoned is not said in 1 to {REASON_MAX} characters")]
     NoReason,
+    /// Only what is tried can be promoted.
+    #[error("no new revision of it is being tried: there is nothing to promote")]
+    NothingTried,
 }
 
 impl Rejection for Refused {
@@ -235,6 +265,7 @@ impl Rejection for Refused {
             Self::ChangeRefused(_) => "CHANGE_REFUSED",
             Self::NotBeingDeleted => "NOT_BEING_DELETED",
             Self::NoReason => "NO_REASON",
+            Self::NothingTried => "NOTHING_TRIED",
         }
     }
 
@@ -248,6 +279,7 @@ impl Rejection for Refused {
                 Some("delete it, and abandon it only if that cannot end".into())
             }
             Self::NoReason => Some("say what has become of it".into()),
+            Self::NothingTried => Some("see how it is: cairn trace".into()),
             Self::Exists(_) | Self::NotFound | Self::Invalid(_) | Self::ChangeRefused(_) => None,
         }
     }

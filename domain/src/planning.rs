@@ -5,6 +5,7 @@
 //! Neither reads anything: whoever calls them loads what [`required_classes`] and [`Desired::ids`] name.
 
 mod build;
+mod canaries;
 mod class_match;
 mod compare;
 mod fields;

@@ -11,6 +11,7 @@
 
 use domain::Resource;
 use domain::commit::Hash;
+use domain::kinds::workload::Check;
 use domain::lifecycle::{
     Action, ActionName, Body, CONTEST_MAX, Command, Contest, Deletion, Failure, FailureClass,
     Notice,
@@ -46,6 +47,9 @@ pub struct Seen {
     /// It is somebody else's, and only used: it stays when it is no longer wanted.
     #[serde(default)]
     pub borrowed: bool,
+    /// What runs beside it as a canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Box<Seen>>,
 }
 
 /// How a thing is.
@@ -84,6 +88,24 @@ pub enum Call {
     Update(Desired),
     /// Removes it.
     Delete,
+    /// Runs what it shall be beside what it is, as a canary that is sized for a share of the traffic.
+    Canary {
+        /// The share, in percent.
+        weight: u32,
+        /// What it shall be, at that size.
+        desired: Desired,
+    },
+    /// Measures the canary.
+    Measure {
+        /// At which step.
+        step: u32,
+        /// Of which generation.
+        generation: u64,
+        /// What is measured.
+        checks: Vec<Check>,
+    },
+    /// Removes the canary.
+    RemoveCanary,
 }
 
 /// What a thing shall be.
@@ -293,7 +315,7 @@ fn is_news(body: &Body, seen: &Seen) -> bool {
     !body.is_ready() && !body.new_notices(&seen.notices).is_empty()
 }
 
-fn unready(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
+pub(crate) fn unready(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
     if body.readiness.ready {
         return Step::Record(Command::ObserveUnready {
             uid: body.uid,
@@ -305,7 +327,7 @@ fn unready(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
 }
 
 /// A thing that will not get well by itself: a failure of the action that made it so.
-fn failed(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
+pub(crate) fn failed(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
     let failure = Failure { class: FailureClass::Terminal, message: reason.to_owned() };
     match &body.action {
         Some(action) if action.failure.as_ref() != Some(&failure) => {
@@ -322,7 +344,7 @@ fn failed(body: &Body, reason: &str, at: domain::Time) -> Step<Call> {
 }
 
 /// Acts, once that it is about to act is in the log (invariant 8).
-fn act<K: Reconcile>(
+pub(crate) fn act<K: Reconcile>(
     subject: &Subject<'_, K>,
     body: &Body,
     name: ActionName,
@@ -343,7 +365,7 @@ fn act<K: Reconcile>(
     })
 }
 
-fn success(body: &Body, action: ActionName, at: domain::Time) -> Command {
+pub(crate) fn success(body: &Body, action: ActionName, at: domain::Time) -> Command {
     Command::RecordSuccess {
         uid: body.uid,
         action,

@@ -226,6 +226,13 @@ impl Driver {
                 self.record(stream, held).await?;
                 Ok(Next::Rest)
             }
+            Ok(Performed::Measured { generation, step, passed, detail }) => {
+                debug!(%stream, uid = %target.uid, passed, detail, "measured");
+                let (uid, at) = (target.uid, self.clock.now());
+                let measured = Command::MeasureCanary { uid, generation, step, passed, detail, at };
+                self.record(stream, measured).await?;
+                Ok(Next::Again)
+            }
             Err(CallError { class, message }) => {
                 warn!(%stream, uid = %target.uid, what, message, "a call failed");
                 if let Some(Tried { action, generation }) = tried {
@@ -317,7 +324,7 @@ pub(crate) async fn needs(
             unmet = Some(Waiting::on(need.resource.clone(), words));
         }
         if let Resource::Live(body) = &*needed {
-            inputs.outputs.insert(need.resource, body.outputs.clone());
+            inputs.outputs.insert(need.resource, body.published());
         }
     }
     Ok((inputs, unmet))
@@ -336,6 +343,10 @@ fn poll_at(step: &Step<Effect>, resource: &Resource, at: Time) -> Option<Time> {
             body.action.as_ref().map_or(body.declared_at, |action| action.since)
         }
     };
+    // What is tried is on a schedule of its own, and waits for nobody to tell.
+    let canary = body.canary.as_ref();
+    let canary = canary.map(|it| it.measured.as_ref().map_or(it.since, |measured| measured.at));
+    let since = canary.map_or(since, |canary| canary.max(since));
     let pause = at.micros_since(since) / POLL_SHARE;
     Some(at.plus_micros(pause.clamp(POLL_MICROS_MIN, POLL_MICROS_MAX)))
 }

@@ -136,7 +136,10 @@ impl Graph {
                 wakes.insert(index, Why::Intent);
                 self.wake_dependents(index, wakes);
             }
-            Event::Paused { .. } | Event::Resumed { .. } | Event::DriftAccepted { .. } => {
+            Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::DriftAccepted { .. }
+            | Event::CanaryPromoted { .. } => {
                 wakes.insert(index, Why::Intent);
             }
             Event::ActionStarted { action: ActionName::Create, .. } => {
@@ -145,7 +148,11 @@ impl Graph {
                 }
                 return;
             }
-            Event::OutputsPublished { .. } => self.wake_dependents(index, wakes),
+            Event::OutputsPublished { .. }
+            | Event::CanaryStepped { .. }
+            | Event::CanaryShifted { .. }
+            | Event::CanaryFailed { .. }
+            | Event::CanaryEnded { .. } => self.wake_dependents(index, wakes),
             Event::BecameReady { at, .. } => {
                 self.wake_needs(index, wakes);
                 self.release_held(index, at);
@@ -155,7 +162,9 @@ impl Graph {
                 self.wake_needs(index, wakes);
                 self.bury(index, at);
             }
-            Event::BecameUnready { .. } | Event::ActionFailed { .. } => {}
+            Event::BecameUnready { .. }
+            | Event::ActionFailed { .. }
+            | Event::CanaryMeasured { .. } => {}
             Event::ActionStarted { .. }
             | Event::ActionSucceeded { .. }
             | Event::Blocked { .. }
@@ -172,10 +181,7 @@ impl Graph {
     }
 
     fn note_cause(&mut self, index: Index, commit: &Commit) {
-        if let Some(node) = self.node_mut(index) {
-            node.cause =
-                Some(Cause { commit: commit.commit_id, correlation: commit.correlation_id });
-        }
+        self.node_mut(index).into_iter().for_each(|node| node.note_cause(commit));
     }
 
     fn declare(&mut self, index: Index, spec: &Spec, lifetime: &Lifetime, at: Time) {

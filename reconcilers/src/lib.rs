@@ -7,6 +7,7 @@
 //! [`mod@run`] (the loop), [`leases`] (who works on what), [`rollouts`] (a deployment's steps), [`sweep`] (what
 //! nobody wants any more).
 
+pub mod canary;
 pub mod changes;
 pub mod clock;
 pub mod contents;

@@ -1,5 +1,6 @@
 //! The contract between what is wanted and who makes it so.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use domain::kinds::TypedSpec;
@@ -111,6 +112,20 @@ impl Target {
     pub fn stream(&self) -> StreamId {
         self.id.stream(&self.tenant)
     }
+
+    /// What its canary is tagged with: the same resource, and an incarnation that follows from its own.
+    #[must_use]
+    pub fn canary(&self) -> Self {
+        Self { uid: Uuid::new_v5(&self.uid, b"canary"), ..self.clone() }
+    }
+}
+
+/// Leaves out what is the canary of another: that one answers for it.
+#[must_use]
+pub fn without_canaries(mut targets: Vec<Target>) -> Vec<Target> {
+    let canaries: BTreeSet<Uuid> = targets.iter().map(|target| target.canary().uid).collect();
+    targets.retain(|target| !canaries.contains(&target.uid));
+    targets
 }
 
 /// What the log says of one incarnation, for whoever acts on it.
@@ -140,6 +155,17 @@ pub enum Performed {
     Underway,
     /// It was taken on, and something holds it up: what, and since when, in words that stay the same while it does.
     Held(String),
+    /// Something was measured.
+    Measured {
+        /// Of which generation.
+        generation: u64,
+        /// At which step.
+        step: u32,
+        /// As expected.
+        passed: bool,
+        /// In words.
+        detail: String,
+    },
 }
 
 /// A call failed, or its answer was lost: it may have had its effect.

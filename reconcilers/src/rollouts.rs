@@ -311,6 +311,7 @@ impl Driver {
                 | Refused::NothingToAccept
                 | Refused::NotBeingDeleted
                 | Refused::NoReason
+                | Refused::NothingTried
                 | Refused::ChangeRefused(_) => {
                     let name = resource.resource().map(|id| id.to_string()).unwrap_or_default();
                     let outcome = Outcome::Failed { reason: format!("{name}: {refused}") };

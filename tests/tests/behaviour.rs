@@ -1,6 +1,12 @@
 //! One suite of behaviours for the simulated world and for a real Kubernetes: where they differ, the simulator is wrong.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
+#[path = "behaviour/canary.rs"]
+mod canary;
+#[path = "helm/server.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod server;
+
 use domain::lifecycle::Command;
 use domain::plan::Purpose;
 use domain::{Resource, ResourceId};
@@ -212,6 +218,11 @@ async fn behaves(world: World) {
     the_same_again_is_nothing(&world).await;
     what_scales_by_load_is_not_fought_over(&world).await;
     a_deletion_leaves_nothing(&world).await;
+    canary::a_new_version_is_tried_first(&world).await;
+    canary::what_is_tried_can_be_left(&world).await;
+    if world.cluster.is_some() {
+        canary::what_measures_badly_goes_back(&world).await;
+    }
     world.plane.stop().await;
 }
 

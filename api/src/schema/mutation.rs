@@ -10,7 +10,7 @@ pub(crate) use inputs::{
     ApplicationApplyInput, ClassDefineInput, CompanionInput, DeploymentDeleteInput,
     DeploymentDeployInput, DeploymentRollbackInput, EnvironmentDefineInput, FileInput, ImageInput,
     PlanApproveInput, PlanExecuteInput, PlanPreviewInput, ResourceAbandonInput, ResourceInput,
-    ResourceProtectInput, SimulatorFaultInput, SimulatorFaultName,
+    ResourcePromoteInput, ResourceProtectInput, SimulatorFaultInput, SimulatorFaultName,
 };
 use payloads::{
     ApplicationPayload, ClassPayload, EnvironmentPayload, PlanPayload, QuarantinePayload,
@@ -161,6 +161,17 @@ impl Mutation {
             &input.id,
             Intent::Resume
         ))
+    }
+
+    /// Takes the new revision of a workload that is tried for good enough: past its step, or past all.
+    async fn resource_promote(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which resource, and how far.")] input: ResourcePromoteInput,
+    ) -> Paid<ResourcePayload> {
+        once!(ctx, "resourcePromote", input, |work| {
+            changes::intend(&mut work, &input.id, Intent::Promote(input.full))
+        })
     }
 
     /// Takes the way a resource differs from its spec as wanted, until the spec changes.

@@ -1,6 +1,7 @@
 //! What can be shown, as GraphQL types over rows of the views.
 
 mod application;
+mod canary;
 mod deployment;
 mod notice;
 mod page;

@@ -165,6 +165,15 @@ pub(crate) struct OneResource {
     pub(crate) id: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// kind/name, such as workload/prod_shop_web
+    pub(crate) id: String,
+    /// Past every step, not only the one that it is at
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sim {
     /// Run a simulated world that several servers share

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::apply::{Started, finish};
 use super::{Session, key};
-use crate::args::{Approve, Delete, OneResource, Rollback, Sim};
+use crate::args::{Approve, Delete, OneResource, Promote, Rollback, Sim};
 use crate::failure::{Exit, Failure, Outcome, UserError};
 use crate::look::{Question, look};
 use crate::progress::Goal;
@@ -129,6 +129,13 @@ pub(super) async fn protect(args: &OneResource, on: bool, session: &Session) -> 
     };
     let input = json!({ "idempotencyKey": key(), "id": args.id, "on": on });
     change(session, "resourceProtect", "ResourceProtectInput", input, done).await
+}
+
+/// Takes what is tried for good enough.
+pub(super) async fn promote(args: &Promote, session: &Session) -> Outcome {
+    let done = Done { now: "goes on to the next step", already: "is promoted already" };
+    let input = json!({ "idempotencyKey": key(), "id": args.id, "full": args.full });
+    change(session, "resourcePromote", "ResourcePromoteInput", input, done).await
 }
 
 /// Does something to the simulated world.

@@ -257,7 +257,7 @@ impl Model {
 impl Workload {
     fn apply(&mut self, change: WorkloadOverride) {
         self.scale = change.scale.or(self.scale.take());
-        self.strategy = change.strategy.unwrap_or(self.strategy);
+        self.strategy = change.strategy.unwrap_or_else(|| std::mem::take(&mut self.strategy));
         if let (Mode::Cron { schedule }, Some(other)) = (&mut self.mode, change.schedule) {
             *schedule = other;
         }

@@ -140,7 +140,12 @@ impl Reader<'_> {
         found
     }
 
-    fn scalar<'n>(&mut self, node: &'n Node, spot: &Spot, wanted: &str) -> Option<&'n Scalar> {
+    pub(super) fn scalar<'n>(
+        &mut self,
+        node: &'n Node,
+        spot: &Spot,
+        wanted: &str,
+    ) -> Option<&'n Scalar> {
         if let Value::Scalar(scalar) = &node.value {
             return Some(scalar);
         }

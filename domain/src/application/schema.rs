@@ -44,6 +44,7 @@ pub fn schema() -> Value {
             "resource": resource(),
             "resources": with(named(reference("resource"), NAME), "maxProperties", json!(RESOURCES_MAX)),
             "scale": scale(),
+            "strategy": strategy(),
             "texts": {"type": "array", "items": {"type": "string"}},
             "variables": {"description": "Variables of the environment; text with placeholders. Quote numbers.", "type": "object", "propertyNames": {"pattern": "^[^=]+$"}, "additionalProperties": {"type": "string"}},
             "resourceOverrides": named(closed(json!({"class": text("Another class.", None), "params": {"type": "object"}, "delete": on_delete()})), NAME),
@@ -88,7 +89,7 @@ fn settings() -> Value {
         "replicas": {"description": "A fixed number of replicas.", "type": "integer", "minimum": 0, "maximum": REPLICAS_MAX},
         "scale": reference("scale"),
         "schedule": text("Five fields of a cron schedule, UTC.", Some(r"^\s*\S+(\s+\S+){4}\s*$")),
-        "strategy": {"description": "How a new revision replaces the old.", "enum": ["rolling", "recreate"]},
+        "strategy": reference("strategy"),
     })
 }
 
@@ -172,6 +173,40 @@ fn scale() -> Value {
     let count = |description: &str| json!({"description": description, "type": "integer", "minimum": 1, "maximum": REPLICAS_MAX});
     let range = json!({"min": count("The fewest."), "max": count("The most."), "cpu": {"description": "Average CPU use aimed at, in percent of the request.", "type": "integer", "minimum": 1, "maximum": 100}});
     json!({"oneOf": [{"type": "integer", "minimum": 0, "maximum": REPLICAS_MAX}, closed_requiring(range, "max")]})
+}
+
+fn strategy() -> Value {
+    let span = |description: &str| text(description, Some("^[0-9]+[smhd]$"));
+    let approval = json!({"description": "Somebody has to promote it.", "type": "boolean"});
+    let check = json!({
+        "name": text("What it is called.", None),
+        "url": text("An address that answers with 2xx.", None),
+        "query": text("A query of the environment's Prometheus.", None),
+        "min": {"description": "The least it may give.", "type": ["number", "string"]},
+        "max": {"description": "The most it may give.", "type": ["number", "string"]},
+        "every": span("From one measurement to the next."),
+        "failures": {"description": "So many may fail in one step.", "type": "integer", "minimum": 0},
+    });
+    let checks = json!({"description": "What is measured at each step.", "type": "array", "items": closed(check)});
+    let drain = span("How long it still runs after its last traffic.");
+    let step = json!({
+        "weight": {"description": "The share of the traffic, in percent.", "type": "integer", "minimum": 0, "maximum": 100},
+        "pause": span("How long it stays so."),
+        "approval": approval,
+    });
+    let steps = json!({"type": "array", "minItems": 1, "items": closed_requiring(step, "weight")});
+    let canary = closed(json!({"steps": steps, "checks": checks, "drain": drain}));
+    let pause = span("How long it runs beside the old one before it gets the traffic.");
+    let blue_green =
+        closed(json!({"pause": pause, "approval": approval, "checks": checks, "drain": drain}));
+    json!({
+        "description": "How a new revision replaces the old.",
+        "oneOf": [
+            {"enum": ["rolling", "recreate", "canary", "blue-green"]},
+            closed_requiring(json!({"canary": canary}), "canary"),
+            closed_requiring(json!({"blue-green": blue_green}), "blue-green"),
+        ],
+    })
 }
 
 fn on_delete() -> Value {

@@ -15,8 +15,6 @@ const PREFIX: &str = "cairn.dev/";
 pub(super) const SETTINGS: &[&str] = &["kind", "schedule", "replicas", "scale", "strategy"];
 /// Average CPU use aimed at where none is said, in percent of the request (Kubernetes: 80).
 const CPU_PERCENT: u32 = 80;
-const STRATEGIES: &[(&str, Strategy)] =
-    &[("rolling", Strategy::Rolling), ("recreate", Strategy::Recreate)];
 const SORTS: &[(&str, Sort)] = &[
     ("service", Sort::Service),
     ("worker", Sort::Worker),
@@ -53,7 +51,7 @@ impl Reader<'_> {
             settings.schedule = self.schedule(&entry.value, &spot.key(entry));
         }
         if let Some(entry) = fields.get("strategy") {
-            settings.strategy = self.choice(&entry.value, &spot.key(entry), STRATEGIES);
+            settings.strategy = self.strategy(&entry.value, &spot.key(entry));
         }
         if let Some(entry) = fields.get("scale") {
             settings.scale = self.scale(&entry.value, &spot.key(entry));

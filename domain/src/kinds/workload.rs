@@ -1,5 +1,7 @@
 //! Containers that run together: a service, a worker, a job or a cron job.
 
+mod strategy;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,6 +11,13 @@ use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
 use crate::name::{ResourceId, is_label};
 use crate::text::Text;
 
+pub use strategy::{
+    CHECKS_MAX, Canary, CanaryStep, Check, DRAIN_SECONDS, PAUSE_SECONDS_MAX, STEPS_MAX, Strategy,
+};
+
+/// Under this name a workload says, beside what it publishes, which share of the traffic its new revision gets, in
+/// percent, while that is tried.
+pub const CANARY: &str = "canary";
 /// The most replicas of one workload.
 pub const REPLICAS_MAX: u32 = 10_000;
 
@@ -47,17 +56,6 @@ pub enum Scale {
         /// The average CPU use aimed at, in percent of the request, 1..=100.
         cpu_percent: u32,
     },
-}
-
-/// How a new revision replaces the old.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    /// A few at a time.
-    #[default]
-    Rolling,
-    /// All down, then all up.
-    Recreate,
 }
 
 /// What is wanted of a workload.
@@ -279,6 +277,7 @@ impl Kind for Workload {
         if min > max || max > REPLICAS_MAX {
             violations.push(Violation::new("scale", format!("must be min <= max <= {REPLICAS_MAX}")));
         }
+        violations.extend(spec.canary().map(|canary| canary.validate(&spec.mode)).unwrap_or_default());
         violations
     }
 

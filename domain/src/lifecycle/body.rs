@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::CanaryStatus;
 use crate::kinds::Spec;
 use crate::name::{Name, ResourceId};
 use crate::text::OutputMap;
@@ -72,6 +73,9 @@ pub struct Body {
     /// What its world has warned of since it was last ready or revised.
     #[serde(default)]
     pub notices: Vec<Notice>,
+    /// How far the trial of a new revision has come.
+    #[serde(default)]
+    pub canary: Option<CanaryStatus>,
 }
 
 /// Whether a resource is as wanted.

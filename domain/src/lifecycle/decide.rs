@@ -1,5 +1,6 @@
 //! Judges the commands of a resource's life.
 
+use super::canary;
 use super::{Action, Blocker, Body, Command, Drift, Event, REASON_MAX, Refused, Resource};
 use crate::kind::Change;
 use crate::kinds::Spec;
@@ -54,6 +55,7 @@ pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, R
         },
         Command::Abandon { reason, at } => abandon(state, reason, at),
         Command::LeaveBehind { uid, reason, at } => Ok(leave_behind(state, uid, reason, at)),
+        Command::Promote { full, at } => canary::promote(live(state)?, full, at),
         observation => Ok(observe(state, observation)),
     }
 }
@@ -189,6 +191,15 @@ fn observe(state: &Resource, observation: Command) -> Vec<Event> {
         Command::ObserveNotices { uid, notices } if uid == body.uid && !body.is_ready() => {
             let notices = body.new_notices(&notices);
             when(!notices.is_empty(), Event::Noticed { uid, notices })
+        }
+        Command::StepCanary { uid, .. }
+        | Command::ShiftCanary { uid, .. }
+        | Command::MeasureCanary { uid, .. }
+        | Command::FailCanary { uid, .. }
+        | Command::EndCanary { uid, .. }
+            if uid == body.uid =>
+        {
+            canary::observe(state, body, observation)
         }
         _ => Vec::new(),
     }

@@ -1,6 +1,7 @@
 //! Applies what happened in a resource's life.
 
-use super::{Action, Body, Contest, Deletion, Event, Grave, Readiness, Resource};
+use super::canary;
+use super::{Action, Blocker, Body, Contest, Deletion, Event, Grave, Readiness, Resource};
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "`change` names every event that moves no state")]
 pub(super) fn evolve(state: Resource, event: Event) -> Resource {
@@ -24,6 +25,7 @@ pub(super) fn evolve(state: Resource, event: Event) -> Resource {
             accepted: None,
             contest: None,
             notices: Vec::new(),
+            canary: None,
         }),
         Event::DeletionRequested { uid, replacement, at } => match state {
             Resource::Live(mut body) if body.uid == uid => {
@@ -64,6 +66,12 @@ fn anew(body: Body, at: crate::Time) -> Body {
         notices: Vec::new(),
         ..body
     }
+}
+
+/// Since when it has waited for this, whatever the words: a count that ticks is not a new wait.
+fn blocked(before: Option<Blocker>, blocker: Blocker) -> Blocker {
+    let before = before.filter(|before| before.on == blocker.on);
+    Blocker { since: before.map_or(blocker.since, |before| before.since), ..blocker }
 }
 
 fn change(mut body: Body, event: Event) -> Body {
@@ -110,12 +118,8 @@ fn change(mut body: Body, event: Event) -> Body {
             body.readiness =
                 Readiness { ready: false, since, reason: Some(reason), ..body.readiness };
         }
-        Event::Blocked { mut blocker, .. } => {
-            // Since when it has waited for this, whatever the words: a count that ticks is not a new wait.
-            if let Some(before) = body.blocker.take().filter(|before| before.on == blocker.on) {
-                blocker.since = before.since;
-            }
-            body.blocker = Some(blocker);
+        Event::Blocked { blocker, .. } => {
+            body.blocker = Some(blocked(body.blocker.take(), blocker))
         }
         Event::DriftDetected { drift, .. } => {
             body.contest = Contest::after(body.contest.take(), &drift);
@@ -128,6 +132,12 @@ fn change(mut body: Body, event: Event) -> Body {
             body.accepted = Some(found);
         }
         Event::Noticed { notices, .. } => body.notices.extend(notices),
+        event @ (Event::CanaryStepped { .. }
+        | Event::CanaryShifted { .. }
+        | Event::CanaryMeasured { .. }
+        | Event::CanaryFailed { .. }
+        | Event::CanaryPromoted { .. }
+        | Event::CanaryEnded { .. }) => body.canary = canary::evolve(body.canary.take(), event),
         Event::Declared { .. }
         | Event::DeletionRequested { .. }
         | Event::Abandoned { .. }

@@ -66,7 +66,7 @@ impl<'a> Builder<'a> {
             containers,
             ports: workload.ports.clone(),
             scale,
-            strategy: workload.strategy,
+            strategy: workload.strategy.clone(),
             after,
             annotations: workload.annotations.clone(),
         };

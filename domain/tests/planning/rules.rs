@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::kinds::workload::Scale;
 use domain::kinds::{KindName, TypedSpec as _, Workload};
 use domain::lifecycle::{Command, Lifetime, Resource};
 use domain::plan::{Plan, StepAction};
@@ -334,4 +335,29 @@ fn every_public_score_document_becomes_a_plan() {
         world.carry_out(&plan);
         assert_eq!(world.plan().steps, [], "{name}");
     }
+}
+
+#[test]
+fn a_canary_needs_traffic_and_is_measured_where_the_environment_allows_it() {
+    let canary = |checks: &str, route: &str| {
+        format!(
+            "name: shop\nworkloads:\n  web:\n    image: a:1\n    port: 80\n    \
+             strategy: {{canary: {{steps: [{{weight: 10, pause: 5m}}], checks: [{checks}]}}}}\n{route}"
+        )
+    };
+    let route = "    resources: {all: {type: route, params: {host: a.test}}}\n";
+    assert_eq!(codes(&world(&canary("", ""))), [RefusalCode::InvalidSpec]);
+    let query = "{name: errors, query: errors, max: 0.01}";
+    let smoke = "{name: smoke, url: 'https://smoke.test/a'}";
+    let mut measured = world(&canary(&format!("{query}, {smoke}"), route));
+    let refused = [RefusalCode::GuardrailViolated, RefusalCode::GuardrailViolated];
+    assert_eq!(codes(&measured), refused);
+    measured.rules().analysis.prometheus = Some("http://prometheus.test:9090".into());
+    measured.rules().analysis.urls.push("https://smoke.test".into());
+    let plan = measured.plan();
+    let Spec::Workload(web) = spec(&plan, "workload/dev_shop_web") else { panic!() };
+    let canary = web.canary().unwrap();
+    assert_eq!(canary.steps[0].pause_seconds, 300);
+    assert_eq!(canary.checks[0].url, "http://prometheus.test:9090");
+    assert_eq!(web.as_canary(10).scale, Scale::Fixed(1));
 }

@@ -14,7 +14,7 @@ pub const CHAIN_MAX: u32 = 32;
 pub const RECENT_MAX: u32 = 10;
 
 /// Commands about a thing that say nothing of what it should be: it is not there because of them.
-const ASIDE: [&str; 4] = ["Pause", "Resume", "Protect", "AcceptDrift"];
+const ASIDE: [&str; 5] = ["Pause", "Resume", "Promote", "Protect", "AcceptDrift"];
 
 /// Where a thing comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod oci;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::commit::Hash;
 use futures::StreamExt as _;
@@ -119,6 +120,36 @@ impl Fetcher {
             Some(place) => oci::fetch(&asked, place, wanted.version).await,
             None => index::fetch(&asked, wanted).await,
         }
+    }
+}
+
+/// Asks addresses that somebody trusted allows, such as a Prometheus in a private network. It is not sent on.
+pub struct Asker(Client);
+
+impl Asker {
+    /// Asks with the machine's certificate authorities.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self(Client::new(Reach::Private)?))
+    }
+
+    /// What is answered with a 2xx, within a time, of at most so many bytes.
+    ///
+    /// # Errors
+    /// What went wrong, or was answered instead.
+    pub async fn ask(
+        &self,
+        url: &Url,
+        within: Duration,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, Error> {
+        let told = url.as_str();
+        let asked = async { body(self.0.once(url, &[]).await?, told, bytes_max).await };
+        let asked = tokio::time::timeout(within, asked).await;
+        asked
+            .unwrap_or_else(|_| passing(format!("{told} takes longer than {} s", within.as_secs())))
     }
 }
 

@@ -100,6 +100,7 @@ fn unfinished(target: &Target) -> Seen {
         changed: None,
         notices: Vec::new(),
         borrowed: false,
+        canary: None,
     }
 }
 
@@ -123,6 +124,7 @@ fn brought_along(scene: Scene<'_, Helm>) -> Option<Seen> {
         changed: None,
         notices: Vec::new(),
         borrowed: true,
+        canary: None,
     })
 }
 
@@ -252,7 +254,9 @@ async fn take_away(
     }
     match remove::objects(kubernetes, cluster, target).await? {
         Performed::Finished => {}
-        going @ (Performed::Underway | Performed::Held(_)) => return Ok(going),
+        going @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+            return Ok(going);
+        }
     }
     if let Some(running) = &running
         && let Some(waits) = running.run(Moment::PostDelete, &mut notes, None).await?
@@ -310,6 +314,10 @@ impl Provider<Helm> for Kubernetes {
                 Call::Create { desired, .. } | Call::Update(desired) => {
                     put(self, &cluster, scene, &desired).boxed().await
                 }
+                // Only workloads have canaries.
+                Call::Canary { .. } | Call::Measure { .. } | Call::RemoveCanary => {
+                    Ok(Performed::Finished)
+                }
                 Call::Delete => take_away(self, &cluster, scene).boxed().await,
             }
         }
@@ -328,7 +336,9 @@ impl Provider<Helm> for Kubernetes {
                 if cluster.of(target.uid).is_ok_and(|found| !found.is_empty()) {
                     let gone = match remove::objects(self, &cluster, target).await? {
                         Performed::Finished => clear(&cluster, target, None).await?,
-                        going @ (Performed::Underway | Performed::Held(_)) => going,
+                        going @ (Performed::Underway
+                        | Performed::Held(_)
+                        | Performed::Measured { .. }) => going,
                     };
                     if gone != Performed::Finished {
                         performed = Performed::Underway;

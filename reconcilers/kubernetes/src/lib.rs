@@ -14,6 +14,7 @@
 
 pub mod beside;
 mod blot;
+mod checks;
 pub mod cluster;
 pub mod health;
 mod helm;

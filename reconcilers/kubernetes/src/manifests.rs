@@ -189,6 +189,10 @@ impl Provider<Manifests> for Kubernetes {
                 Call::Create { desired, .. } | Call::Update(desired) => {
                     apply::apply(self, &cluster, Set::of(scene), desired.digest).await
                 }
+                // Only workloads have canaries.
+                Call::Canary { .. } | Call::Measure { .. } | Call::RemoveCanary => {
+                    Ok(Performed::Finished)
+                }
                 Call::Delete => {
                     remove::all(self, &cluster, scene.target, scene.spec.namespace()).await
                 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use entry::{CERT_MANAGER, EXTERNAL_DNS, GATEWAY_API};
 pub use entry::{certificate, dns_record, gateway, route};
 pub use volume::volume;
-pub use workload::workload;
+pub use workload::{canary, workload};
 
 use crate::labels;
 
@@ -134,6 +134,15 @@ struct Names {
 impl Names {
     fn of(target: &Target) -> Self {
         Self { namespace: labels::namespace(target), name: labels::name(&target.id) }
+    }
+
+    /// What the objects of its canary are called.
+    fn canary(&self) -> Self {
+        let name = format!("{}-canary", self.name);
+        Self {
+            namespace: self.namespace.clone(),
+            name: labels::with_digest(&name, name.as_bytes()),
+        }
     }
 
     fn key(&self, api_version: &str, kind: &str) -> Key {

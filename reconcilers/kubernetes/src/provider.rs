@@ -17,10 +17,12 @@ use futures::stream::BoxStream;
 use futures::{FutureExt as _, StreamExt as _};
 use reconcilers::contents::Contents;
 use reconcilers::converge::{Call, Desired, Seen};
+use reconcilers::reconcile::without_canaries;
 use reconcilers::{
     CallError, LogLine, LogLines, LogQuery, Performed, Provider, Reconcile, Scene, Target,
 };
 
+use crate::checks::Checks;
 use crate::cluster::{Cluster, Clusters};
 use crate::helm::{Charts, Renderings};
 use crate::logs;
@@ -44,6 +46,7 @@ pub struct Kubernetes {
     /// What makes objects of charts.
     pub(crate) charts: Option<Charts>,
     pub(crate) renderings: Renderings,
+    checks: Checks,
 }
 
 /// What lives in a cluster: where, and as which objects.
@@ -64,6 +67,18 @@ pub trait Hosted: Reconcile<Observed = Option<Seen>, Call = Call> {
     const HAS_PODS: bool = false;
     /// The kinds of its objects, by API and name, that not every cluster has.
     const KINDS: &'static [(&'static str, &'static str)] = &[];
+
+    /// The objects of its canary at a share of the traffic, where there can be one.
+    ///
+    /// # Errors
+    /// See [`domain::text::Unresolved`].
+    fn canary(
+        _: Scene<'_, Self>,
+        _weight: u32,
+        _: &Desired,
+    ) -> Result<Vec<Object>, domain::text::Unresolved> {
+        Ok(Vec::new())
+    }
 
     /// What it publishes. `address` is where one of its objects is reached from outside, as that says.
     fn published(scene: Scene<'_, Self>, address: Option<&str>) -> domain::OutputMap;
@@ -86,6 +101,15 @@ impl Hosted for Workload {
         desired: &Desired,
     ) -> Result<Vec<Object>, domain::text::Unresolved> {
         objects::workload(scene.target, scene.spec, scene.inputs, desired.digest)
+    }
+
+    fn canary(
+        scene: Scene<'_, Self>,
+        weight: u32,
+        desired: &Desired,
+    ) -> Result<Vec<Object>, domain::text::Unresolved> {
+        let spec = scene.spec.as_canary(weight);
+        objects::canary(scene.target, &spec, scene.inputs, desired.digest)
     }
 
     fn published(scene: Scene<'_, Self>, _: Option<&str>) -> domain::OutputMap {
@@ -167,6 +191,7 @@ impl Kubernetes {
             verdicts: Verdicts::default(),
             charts: None,
             renderings: Renderings::default(),
+            checks: Checks::default(),
         }
     }
 
@@ -190,7 +215,7 @@ impl Kubernetes {
             found.extend(cluster.targets().unwrap_or_default());
         }
         found.retain(|target| target.id.kind.as_str() == kind);
-        found.into_iter().collect()
+        without_canaries(found.into_iter().collect())
     }
 
     /// The cluster that something lives in; none while that is not known.
@@ -211,7 +236,11 @@ impl<K: Hosted> Provider<K> for Kubernetes {
                     Some(brought) => Ok(act::brought(scene, brought.ok())),
                     None => {
                         follow(&cluster, K::KINDS).await?;
-                        act::see(&self.clusters, &cluster, scene)
+                        let mut seen = act::see(&self.clusters, &cluster, scene)?;
+                        if let (true, Some(seen)) = (K::HAS_PODS, &mut seen) {
+                            seen.canary = act::see_canary(&self.clusters, &cluster, scene)?;
+                        }
+                        Ok(seen)
                     }
                 },
                 None => Ok(None),
@@ -233,8 +262,17 @@ impl<K: Hosted> Provider<K> for Kubernetes {
                     if let Some(brought) = K::brings(scene) {
                         return brought.map(|_| Performed::Finished);
                     }
-                    act::apply(&self.clusters, &cluster, scene, &desired).await
+                    let wanted = act::resolved(K::objects(scene, &desired))?;
+                    act::apply(&self.clusters, &cluster, scene.target, wanted).await
                 }
+                Call::Canary { weight, desired } => {
+                    let wanted = act::resolved(K::canary(scene, weight, &desired))?;
+                    act::apply(&self.clusters, &cluster, &scene.target.canary(), wanted).await
+                }
+                Call::Measure { generation, step, checks } => {
+                    Ok(self.checks.measure(generation, step, &checks).await)
+                }
+                Call::RemoveCanary => act::delete_objects(&cluster, &scene.target.canary()).await,
                 Call::Delete => {
                     follow(&cluster, K::KINDS).await?;
                     act::delete(&cluster, scene.target).await

@@ -197,6 +197,7 @@ impl Object {
             changed: self.changed.clone(),
             notices: Vec::new(),
             borrowed: false,
+            canary: None,
         })
     }
 

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::lifecycle::FailureClass;
-use domain::{ResourceId, StreamId, Tenant, Time};
+use domain::{KindName, ResourceId, StreamId, Tenant, Time};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use reconcilers::changes::Changes;
 use reconcilers::converge::{Call, Seen};
+use reconcilers::reconcile::without_canaries;
 use reconcilers::{
     CallError, Clock, LogLines, LogQuery, Performed, Provider, Reconcile, Scene, Target,
 };
@@ -173,7 +174,12 @@ impl Sim {
         self.call(Operation::Observe, Some(target), |inner, fault| {
             inner.world.reach(target, None)?;
             let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
-            Ok(inner.world.see(target.uid, lag, self.clock.now()))
+            let now = self.clock.now();
+            let mut seen = inner.world.see(target.uid, lag, now);
+            if let Some(seen) = seen.as_mut().filter(|_| target.id.kind == KindName::Workload) {
+                seen.canary = inner.world.see(target.canary().uid, lag, now).map(Box::new);
+            }
+            Ok(seen)
         })
         .await
     }
@@ -186,7 +192,23 @@ impl Sim {
         let operation = match call {
             Call::Create { .. } => Operation::Create,
             Call::Update(_) => Operation::Update,
-            Call::Delete => return self.delete(target).await,
+            Call::Canary { .. } => Operation::Update,
+            Call::Measure { generation, step, .. } => {
+                let detail = "what is simulated is well".to_owned();
+                let (generation, step) = (*generation, *step);
+                return Ok(Performed::Measured { generation, step, passed: true, detail });
+            }
+            Call::RemoveCanary => return self.delete(&target.canary()).await,
+            Call::Delete => {
+                let canary = target.canary();
+                if self.inner().world.has(canary.uid) {
+                    let gone = self.delete(&canary).await?;
+                    if gone != Performed::Finished {
+                        return Ok(gone);
+                    }
+                }
+                return self.delete(target).await;
+            }
         };
         self.call(operation, Some(target), |inner, fault| {
             let now = self.clock.now();
@@ -219,7 +241,8 @@ impl Sim {
             let world = &inner.world;
             // What cannot be reached is not listed, either.
             let found = world.objects().filter(wanted).map(|object| &object.target);
-            Ok(found.filter(|target| world.reach(target, None).is_ok()).cloned().collect())
+            let found = found.filter(|target| world.reach(target, None).is_ok());
+            Ok(without_canaries(found.cloned().collect()))
         })
         .await
     }
@@ -257,7 +280,14 @@ impl Inner {
         let entry = match call {
             Call::Create { token, desired } => self.world.create(target, *token, desired, now),
             Call::Update(desired) => self.world.update(target, desired, now).map_err(missing)?,
-            Call::Delete => None,
+            Call::Canary { desired, .. } => {
+                let canary = target.canary();
+                match self.world.update(&canary, desired, now) {
+                    Ok(entry) => entry,
+                    Err(NotThere(_)) => self.world.create(&canary, canary.uid, desired, now),
+                }
+            }
+            Call::Measure { .. } | Call::RemoveCanary | Call::Delete => None,
         };
         entry.map_or(Ok(()), |entry| self.commit(entry))
     }

@@ -251,6 +251,12 @@ impl World {
         now.plus_micros(micros / i64::from(self.nature.speed.max(1)))
     }
 
+    /// Whether this incarnation is there, or its owner was not told yet that it is gone.
+    #[must_use]
+    pub fn has(&self, uid: Uuid) -> bool {
+        self.objects.contains_key(&uid)
+    }
+
     /// Everything there is.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.objects.values()

@@ -84,6 +84,7 @@ fn seen(digest: Hash, state: SeenState) -> Option<Seen> {
         changed: None,
         notices: Vec::new(),
         borrowed: false,
+        canary: None,
     })
 }
 
@@ -93,6 +94,7 @@ fn word(step: &Step<Call>) -> String {
         Call::Create { .. } => "create",
         Call::Update(_) => "update",
         Call::Delete => "delete",
+        Call::Canary { .. } | Call::Measure { .. } | Call::RemoveCanary => "of a canary",
     };
     let command = |command: &Command| {
         let json = serde_json::to_string(command).unwrap();
@@ -255,6 +257,9 @@ impl Toy {
                 self.thing = seen(desired.digest, SeenState::Ready);
             }
             Call::Delete => self.thing = None,
+            Call::Canary { .. } | Call::Measure { .. } | Call::RemoveCanary => {
+                panic!("without a strategy of its own nothing is tried")
+            }
         }
     }
 }

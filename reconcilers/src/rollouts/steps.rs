@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::deployment::Outcome;
 use domain::kind::Change;
-use domain::lifecycle::{Body, Command, FailureClass, Lifetime, Resources};
+use domain::lifecycle::{Body, Command, FailureClass, Lifetime, Promotion, Resources};
 use domain::plan::{Plan, Purpose, Step, StepAction};
 use domain::rollout::Waiting;
 use domain::{Resource, ResourceId, Spec, Time};
@@ -308,7 +308,19 @@ fn bring(step: &Step, spec: &Spec, body: &Body, at: Time) -> Status {
     if step.protected && !body.protected {
         return intend(Command::Protect { on: true, at });
     }
-    progress(body)
+    patient(progress(body), body, at)
+}
+
+/// A canary takes the time that its steps say: the pause of one is no delay, nor is somebody who has yet to decide.
+fn patient(status: Status, body: &Body, now: Time) -> Status {
+    let Status::Waiting { reason, since } = status else { return status };
+    let Some(status) = &body.canary else { return Status::Waiting { reason, since } };
+    let awaited = match body.canary_step() {
+        Some((_, step)) if step.approval && status.promoted == Promotion::None => now,
+        Some((_, step)) => status.since.plus_micros(i64::from(step.pause_seconds) * 1_000_000),
+        None => status.since,
+    };
+    Status::Waiting { reason, since: since.max(awaited) }
 }
 
 fn differs(step: &Step, spec: &Spec, body: &Body, at: Time) -> Option<Status> {

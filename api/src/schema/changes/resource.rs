@@ -17,6 +17,8 @@ pub(crate) enum Intent {
     Resume,
     /// How the world differs is taken as wanted.
     AcceptDrift,
+    /// What is tried of it is good enough: past its step, or past all.
+    Promote(bool),
     /// Its deletion is refused, or no longer.
     Protect(bool),
     /// It goes.
@@ -32,6 +34,7 @@ pub(crate) async fn intend(work: &mut Work<'_>, id: &str, intent: Intent) -> Res
         Intent::Pause => Command::Pause { at },
         Intent::Resume => Command::Resume { at },
         Intent::AcceptDrift => Command::AcceptDrift { at },
+        Intent::Promote(full) => Command::Promote { full, at },
         Intent::Protect(on) => Command::Protect { on, at },
         Intent::Delete => {
             let state = work.plane.probed.executor.load_state::<Resource>(&stream).await?.state;

@@ -179,6 +179,18 @@ pub(crate) struct ResourceProtectInput {
     pub(crate) on: bool,
 }
 
+/// Promotion of a new revision that is tried.
+#[derive(Clone, InputObject)]
+pub(crate) struct ResourcePromoteInput {
+    /// A fresh UUID for every new request; the same again to repeat a request.
+    pub(crate) idempotency_key: String,
+    /// `kind/name`, such as workload/dev_shop_web.
+    pub(crate) id: String,
+    /// Past every step, not only the one that it is at.
+    #[graphql(default)]
+    pub(crate) full: bool,
+}
+
 /// A decision not to wait for the removal of a resource any longer.
 #[derive(Clone, InputObject)]
 pub(crate) struct ResourceAbandonInput {

@@ -10,6 +10,7 @@ use futures::FutureExt as _;
 use projections::{AsOf, Row, State};
 use serde_json::Value;
 
+use super::canary::Canary;
 use super::notice::Notice;
 use super::{Moment, Position, Timestamp};
 use crate::fault::Fault;
@@ -143,6 +144,11 @@ impl Resource {
     /// What its world has warned of since it was last ready or revised; each reason once.
     async fn notices(&self) -> Result<Vec<Notice>, Fault> {
         Ok(self.body()?.map(Notice::all).unwrap_or_default())
+    }
+
+    /// The new revision that is tried beside the old one, of a workload.
+    async fn canary(&self) -> Result<Option<Canary>, Fault> {
+        Ok(self.body()?.and_then(Canary::of))
     }
 
     /// Counts the revisions of what is wanted, from 1.

@@ -190,21 +190,8 @@ impl Client {
     ) -> Result<Response<Incoming>, Error> {
         let (mut at, first) = (url.clone(), url);
         for _ in 0..=REDIRECTS_MAX {
-            check(&at, self.reach).map_err(Error::Lasting)?;
-            let mut request = Request::get(at.as_str()).header(USER_AGENT, AGENT);
-            if at.origin() == first.origin() {
-                for (name, value) in headers {
-                    request = request.header(name, value);
-                }
-            }
-            let request = request.body(Empty::new());
-            let request = request.map_err(|error| Error::Lasting(format!("{at}: {error}")))?;
-            let answer = tokio::time::timeout(ANSWER, (self.send)(request)).await;
-            let answer = answer.map_err(|_| Error::Passing(format!("{at} does not answer")))?;
-            let answer = answer.map_err(|words| {
-                let told = format!("{at}: {words}");
-                if words.contains(REFUSED) { Error::Lasting(told) } else { Error::Passing(told) }
-            })?;
+            let for_it = if at.origin() == first.origin() { headers } else { &[] };
+            let answer = self.once(&at, for_it).await?;
             let location =
                 answer.headers().get(LOCATION).filter(|_| answer.status().is_redirection());
             let Some(location) = location.and_then(|to| to.to_str().ok()) else {
@@ -222,6 +209,27 @@ impl Client {
         Err(Error::Lasting(format!(
             "{REFUSED} {first}: it redirects more than {REDIRECTS_MAX} times"
         )))
+    }
+
+    /// Asks, and takes what is answered.
+    pub(super) async fn once(
+        &self,
+        at: &Url,
+        headers: &[(HeaderName, String)],
+    ) -> Result<Response<Incoming>, Error> {
+        check(at, self.reach).map_err(Error::Lasting)?;
+        let mut request = Request::get(at.as_str()).header(USER_AGENT, AGENT);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Empty::new());
+        let request = request.map_err(|error| Error::Lasting(format!("{at}: {error}")))?;
+        let answer = tokio::time::timeout(ANSWER, (self.send)(request)).await;
+        let answer = answer.map_err(|_| Error::Passing(format!("{at} does not answer")))?;
+        answer.map_err(|words| {
+            let told = format!("{at}: {words}");
+            if words.contains(REFUSED) { Error::Lasting(told) } else { Error::Passing(told) }
+        })
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) async fn see(
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
         borrowed: false,
+        canary: None,
     };
     if desired != Some(applied) {
         return Ok(Some(seen));

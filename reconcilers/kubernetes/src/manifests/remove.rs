@@ -33,7 +33,9 @@ pub(crate) async fn all(
 ) -> Result<Performed, CallError> {
     match objects(kubernetes, cluster, target).await? {
         Performed::Finished => finish(cluster, target, named).await,
-        unfinished @ (Performed::Underway | Performed::Held(_)) => Ok(unfinished),
+        unfinished @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+            Ok(unfinished)
+        }
     }
 }
 
@@ -93,7 +95,10 @@ pub(crate) async fn finish(
         // Once its removal has begun the cluster ends it by itself.
         match delete_namespace(cluster, target, namespace).await? {
             Performed::Finished => {}
-            unfinished @ (Performed::Underway | Performed::Held(_)) => performed = unfinished,
+            unfinished
+            @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+                performed = unfinished
+            }
         }
     }
     // The record says what the other namespace is, so it stays until then.
@@ -105,7 +110,9 @@ pub(crate) async fn finish(
     }
     Ok(match delete_namespace(cluster, target, &own).await? {
         Performed::Finished => performed,
-        unfinished @ (Performed::Underway | Performed::Held(_)) => unfinished,
+        unfinished @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+            unfinished
+        }
     })
 }
 

@@ -11,7 +11,7 @@ use domain::kinds::route::Protocol;
 use domain::kinds::{certificate, dns_record, route};
 use domain::text::{Inputs, Unresolved};
 use domain::{ResourceId, Text};
-use reconcilers::Target;
+use reconcilers::{Target, canary};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -101,11 +101,18 @@ pub fn route(
         }
         None => plain_http,
     };
-    let service = names_of(target, &spec.workload).name;
+    let service = names_of(target, &spec.workload);
+    let backends = match canary::weight(inputs, &spec.workload) {
+        None => json!([{ "name": service.name, "port": spec.port }]),
+        Some(weight) => json!([
+            { "name": service.name, "port": spec.port, "weight": 100_u32.saturating_sub(weight) },
+            { "name": service.canary().name, "port": spec.port, "weight": weight },
+        ]),
+    };
     let body = json!({ "spec": {
         "parentRefs": [entry],
         "hostnames": [host],
-        "rules": [{ "matches": matches, "backendRefs": [{ "name": service, "port": spec.port }] }],
+        "rules": [{ "matches": matches, "backendRefs": backends }],
     } });
     let main = Object::new(&names.key(GATEWAY_API, kind), target, body);
     objects.push(main.marked(digest));

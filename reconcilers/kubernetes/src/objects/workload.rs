@@ -30,22 +30,44 @@ pub fn workload(
     inputs: &Inputs,
     digest: Hash,
 ) -> Result<Vec<Object>, Unresolved> {
-    let names = Names::of(target);
+    made(target, &Names::of(target), spec, inputs, digest)
+}
+
+/// The objects of a workload's canary: its own names and its own pods, beside those that run.
+///
+/// # Errors
+/// [`Unresolved`] while something it refers to is not published.
+pub fn canary(
+    target: &Target,
+    spec: &Spec,
+    inputs: &Inputs,
+    digest: Hash,
+) -> Result<Vec<Object>, Unresolved> {
+    made(&target.canary(), &Names::of(target).canary(), spec, inputs, digest)
+}
+
+fn made(
+    target: &Target,
+    names: &Names,
+    spec: &Spec,
+    inputs: &Inputs,
+    digest: Hash,
+) -> Result<Vec<Object>, Unresolved> {
     let restart = match spec.mode {
         Mode::Service | Mode::Worker => None,
         Mode::Job | Mode::Cron { .. } => Some("Never"),
     };
-    let pod = pod(target, &names, spec, inputs, restart)?;
+    let pod = pod(target, names, spec, inputs, restart)?;
     let account = json!({ "automountServiceAccountToken": false });
     let mut objects = vec![Object::new(&names.key("v1", "ServiceAccount"), target, account)];
     objects.extend(pod.reads);
-    objects.extend(service(target, &names, spec));
-    objects.push(policy(target, &names, spec));
+    objects.extend(service(target, names, spec));
+    objects.push(policy(target, names, spec));
     let main = match &spec.mode {
         Mode::Service | Mode::Worker => {
-            objects.extend(scaler(target, &names, spec));
-            objects.extend(disruption_budget(target, &names, spec));
-            deployment(target, &names, spec, pod.template)
+            objects.extend(scaler(target, names, spec));
+            objects.extend(disruption_budget(target, names, spec));
+            deployment(target, names, spec, pod.template)
         }
         Mode::Job => {
             // Most of a job cannot be changed (Kubernetes: immutable): another revision is another job.
@@ -70,9 +92,9 @@ pub fn workload(
 }
 
 fn deployment(target: &Target, names: &Names, spec: &Spec, template: Value) -> Object {
-    let strategy = match spec.strategy {
+    let strategy = match &spec.strategy {
         // What Kubernetes fills in by itself is nobody's, so it would stay, and is refused with the other strategy.
-        Strategy::Rolling => json!({
+        Strategy::Rolling | Strategy::Canary(_) => json!({
             "type": "RollingUpdate",
             "rollingUpdate": { "maxSurge": PODS_MORE, "maxUnavailable": PODS_MORE },
         }),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::commit::Hash;
 use domain::lifecycle::FailureClass;
+use domain::text::Unresolved;
 use reconcilers::converge::{Changed, Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Scene, Target};
 use serde_json::Value;
@@ -42,6 +43,7 @@ pub(super) fn see<K: Hosted>(
         changed: None,
         notices: cluster.warnings(found.iter().map(|(key, entry)| (key, entry.uid.as_str()))),
         borrowed: false,
+        canary: None,
     };
     let Some(desired) = desired.filter(|desired| desired.digest == applied) else {
         return Ok(Some(seen));
@@ -58,6 +60,39 @@ pub(super) fn see<K: Hosted>(
     Ok(Some(seen))
 }
 
+/// What a cluster's watches have seen of the canary of an incarnation.
+pub(super) fn see_canary<K: Hosted>(
+    clusters: &Arc<Clusters>,
+    cluster: &Arc<Cluster>,
+    scene: Scene<'_, K>,
+) -> Result<Option<Box<Seen>>, CallError> {
+    let found: Found = cluster.of(scene.target.canary().uid)?.into_iter().collect();
+    let ours = || found.iter().filter(|(key, _)| is_ours(key));
+    if ours().next().is_none() {
+        return Ok(None);
+    }
+    let main = ours().find_map(|(key, entry)| Some((key, entry, entry.applied?)));
+    let (applied, state) = match main {
+        Some((key, main, applied)) => {
+            let others = ours().filter(|(other, _)| *other != key);
+            (applied, state(main, others, trouble(clusters, cluster, scene, &found)))
+        }
+        // Only a part of it was made, or is left.
+        None => (Hash::of(&[]), SeenState::Pending("a part of it is there".into())),
+    };
+    Ok(Some(Box::new(Seen {
+        applied,
+        actual: applied,
+        state,
+        outputs: BTreeMap::new(),
+        external: None,
+        changed: None,
+        notices: Vec::new(),
+        borrowed: false,
+        canary: None,
+    })))
+}
+
 /// What the cluster brings along, as if it had been made as it is wanted.
 pub(super) fn brought<K: Hosted>(scene: Scene<'_, K>, name: Option<String>) -> Option<Seen> {
     let desired = K::desired(scene.spec, scene.inputs).map(Desired::new).ok()?;
@@ -70,6 +105,7 @@ pub(super) fn brought<K: Hosted>(scene: Scene<'_, K>, name: Option<String>) -> O
         changed: None,
         notices: Vec::new(),
         borrowed: true,
+        canary: None,
     })
 }
 
@@ -164,16 +200,18 @@ fn changed(found: &Found, wanted: &[Object]) -> Option<Changed> {
     })
 }
 
+/// Objects, as far as all that they refer to is there.
+pub(super) fn resolved(objects: Result<Vec<Object>, Unresolved>) -> Result<Vec<Object>, CallError> {
+    objects.map_err(|unresolved| refused(FailureClass::Retry, unresolved.to_string()))
+}
+
 /// Applies everything that does not say what it should, then removes what is no longer wanted.
-pub(super) async fn apply<K: Hosted>(
+pub(super) async fn apply(
     clusters: &Clusters,
     cluster: &Cluster,
-    scene: Scene<'_, K>,
-    desired: &Desired,
+    target: &Target,
+    wanted: Vec<Object>,
 ) -> Result<Performed, CallError> {
-    let target = scene.target;
-    let wanted = K::objects(scene, desired)
-        .map_err(|unresolved| refused(FailureClass::Retry, unresolved.to_string()))?;
     for object in &wanted {
         let Key { api_version, kind, .. } = object.key();
         if cluster.follow(&api_version, &kind, true).await?.is_none() {
@@ -257,8 +295,25 @@ pub(crate) async fn make_namespace(
     Err(refused(FailureClass::Terminal, message))
 }
 
-/// Deletes everything of an incarnation, and its namespace when it was the last in it.
+/// Deletes everything of an incarnation and its canary, and its namespace when it was the last in it.
 pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Performed, CallError> {
+    let canary = delete_objects(cluster, &target.canary()).await?;
+    match delete_objects(cluster, target).await? {
+        Performed::Finished if canary == Performed::Finished => {}
+        Performed::Finished => return Ok(canary),
+        going @ (Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+            return Ok(going);
+        }
+    }
+    let (_, namespace) = objects::address(target);
+    delete_namespace(cluster, target, &namespace).await
+}
+
+/// Deletes the objects of one incarnation.
+pub(super) async fn delete_objects(
+    cluster: &Cluster,
+    target: &Target,
+) -> Result<Performed, CallError> {
     let found = cluster.of(target.uid)?;
     for (key, entry) in found.iter().filter(|(key, _)| is_ours(key)) {
         if entry.deleting.is_none() {
@@ -269,8 +324,7 @@ pub(super) async fn delete(cluster: &Cluster, target: &Target) -> Result<Perform
     if !left.is_empty() {
         return Ok(held::objects(&left, cluster.now()));
     }
-    let (_, namespace) = objects::address(target);
-    delete_namespace(cluster, target, &namespace).await
+    Ok(Performed::Finished)
 }
 
 pub(crate) async fn delete_namespace(

@@ -59,6 +59,7 @@ impl Provider<Kind> for Kubernetes {
                 changed: None,
                 notices: Vec::new(),
                 borrowed: true,
+                canary: None,
             }))
         }
         .boxed()
