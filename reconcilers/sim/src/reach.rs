@@ -16,8 +16,10 @@ impl World {
             return Ok(());
         }
         let cluster = match call {
-            Some(Call::Create { desired, .. } | Call::Update(desired)) => cluster(&desired.spec),
-            Some(Call::Delete) | None => None,
+            Some(
+                Call::Create { desired, .. } | Call::Update(desired) | Call::Canary { desired, .. },
+            ) => cluster(&desired.spec),
+            Some(Call::Measure { .. } | Call::RemoveCanary | Call::Delete) | None => None,
         };
         let there = self.object(target.uid).and_then(|object| cluster_in(&object.spec));
         let lost = cluster.or(there).filter(|cluster| self.is_lost(&target.tenant, cluster));

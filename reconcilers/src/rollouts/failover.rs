@@ -181,7 +181,9 @@ impl Driver {
         for target in &targets {
             match self.providers.of(target.id.kind).removal(target).run().await {
                 Ok(Performed::Finished) => {}
-                Ok(Performed::Underway | Performed::Held(_)) => finished = false,
+                Ok(Performed::Underway | Performed::Held(_) | Performed::Measured { .. }) => {
+                    finished = false;
+                }
                 Err(error) => {
                     warn!(stream = %target.stream(), uid = %target.uid, %error, "cannot be removed yet");
                     finished = false;
