@@ -104,6 +104,16 @@ pub(crate) struct Deployment {
     /// The rollout that was asked for by its number.
     pub(crate) ours: Option<Rollout>,
     pub(crate) tree: Option<Vec<Node>>,
+    #[serde(default)]
+    pub(crate) left_behind: Vec<LeftBehind>,
+}
+
+/// What a deployment left in a cluster that was lost.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct LeftBehind {
+    pub(crate) resource: String,
+    pub(crate) cluster: String,
+    pub(crate) since: Time,
 }
 
 /// A commit.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Time;
 
-use crate::answers::{Deployment, Node};
+use crate::answers::{Deployment, LeftBehind, Node};
 use crate::look::Look;
 use crate::table::{cut, table};
 use crate::terminal::{age, paint};
@@ -46,7 +46,21 @@ pub(crate) fn draw(look: &Look, colour: bool) -> String {
     }
     let rows = table(["RESOURCE", "READY", "SINCE", "STATE", "BLOCKER"], &drawing.rows);
     let warnings = warnings(nodes, now);
-    format!("{}\n{rows}{warnings}", heading(deployment, nodes))
+    let left = left_behind(deployment, now);
+    format!("{}\n{rows}{warnings}{left}", heading(deployment, nodes))
+}
+
+/// What it left in clusters that were lost; empty where that is nothing.
+fn left_behind(deployment: &Deployment, now: Time) -> String {
+    if deployment.left_behind.is_empty() {
+        return String::new();
+    }
+    let row = |left: &LeftBehind| {
+        [cut(&left.resource, NAME_WIDTH_MAX), left.cluster.clone(), age(left.since, now)]
+    };
+    let rows: Vec<[String; 3]> = deployment.left_behind.iter().map(row).collect();
+    let hint = "it is removed by the next plan that finds the cluster ready";
+    format!("\n\n{}\n{hint}", table(["LEFT BEHIND", "IN", "SINCE"], &rows))
 }
 
 /// What the world warns of that resources live in which are not ready; empty when of nothing.
@@ -222,6 +236,21 @@ mod tests {
             "RESOURCE    WARNING           SINCE  ABOUT\n\
              database/d  FailedScheduling  20s    Pod w-1: 0/3 nodes\n\
              workload/w  FailedScheduling  20s    Pod w-1: 0/3 nodes"
+        );
+    }
+
+    #[test]
+    fn what_was_left_behind_is_told_of() {
+        let mut look = look();
+        let left = json!({"resource": "workload/w", "cluster": "cluster/a", "since": "1970-01-01T00:00:40Z"});
+        look.deployment.left_behind = vec![serde_json::from_value(left).unwrap()];
+        let drawn = draw(&look, false);
+        let (_, left) = drawn.split_once("\n\n").unwrap();
+        assert_eq!(
+            left,
+            "LEFT BEHIND  IN         SINCE\n\
+             workload/w   cluster/a  20s\n\
+             it is removed by the next plan that finds the cluster ready"
         );
     }
 

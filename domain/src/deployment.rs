@@ -3,6 +3,8 @@
 //! It remembers which resources are its own and which rollout is under way. A newer rollout supersedes the one
 //! before: a fix is never refused because something else is still running.
 
+mod left_behind;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -14,6 +16,8 @@ use crate::environment::Definition;
 use crate::name::{InvalidName, Name, ResourceId};
 use crate::plan::Purpose;
 use crate::time::Time;
+
+pub use left_behind::LeftBehind;
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "deployment";
@@ -71,6 +75,9 @@ pub struct Deployment {
     pub good_revision: Option<u64>,
     /// Everything was taken down.
     pub deleted: bool,
+    /// What it left in clusters that were lost. It is removed by a plan, never because it is found.
+    #[serde(default)]
+    pub left_behind: Vec<LeftBehind>,
 }
 
 /// What is wanted of a deployment.
@@ -89,6 +96,10 @@ pub enum Command {
     },
     /// Notes what the rollout came to. `removed` are gone for good.
     EndRollout { number: u64, outcome: Outcome, removed: Vec<ResourceId>, at: Time },
+    /// A rollout leaves incarnations behind: noted before they are given up.
+    LeaveBehind { number: u64, left: Vec<LeftBehind>, at: Time },
+    /// A rollout has what was left behind removed.
+    CleanUp { number: u64, uids: Vec<Uuid>, at: Time },
 }
 
 /// What happened to a deployment.
@@ -105,6 +116,10 @@ pub enum Event {
     },
     /// It came to an end.
     RolloutEnded { number: u64, outcome: Outcome, removed: Vec<ResourceId>, at: Time },
+    /// A rollout left incarnations behind in a cluster that is lost.
+    LeftBehind { number: u64, left: Vec<LeftBehind>, at: Time },
+    /// What was left behind is wanted by nobody any more: it is removed wherever it is found.
+    CleanedUp { number: u64, uids: Vec<Uuid>, at: Time },
     /// Nothing of it is left.
     Deleted { at: Time },
 }
@@ -194,6 +209,8 @@ impl Decider for Deployment {
                 let ended = Event::RolloutEnded { number, outcome, removed, at };
                 Ok(std::iter::once(ended).chain(over.then_some(Event::Deleted { at })).collect())
             }
+            Command::LeaveBehind { number, left, at } => Ok(state.leave_behind(number, left, at)),
+            Command::CleanUp { number, uids, at } => Ok(state.clean_up(number, uids, at)),
         }
     }
 
@@ -219,9 +236,21 @@ impl Decider for Deployment {
                 }
                 Self { outcome: Some(outcome), ..state }
             }
-            Event::Deleted { .. } => {
-                Self { deleted: true, good_revision: None, members: BTreeSet::new(), ..state }
+            Event::LeftBehind { left, .. } => {
+                state.left_behind.extend(left);
+                state
             }
+            Event::CleanedUp { uids, .. } => {
+                state.left_behind.retain(|left| !uids.contains(&left.uid));
+                state
+            }
+            Event::Deleted { .. } => Self {
+                deleted: true,
+                good_revision: None,
+                members: BTreeSet::new(),
+                left_behind: Vec::new(),
+                ..state
+            },
         }
     }
 }

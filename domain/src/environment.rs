@@ -1,5 +1,7 @@
 //! An environment: where applications run, and by which rules.
 
+mod policy;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -11,6 +13,8 @@ use crate::kinds::support_service::Capability;
 use crate::kinds::{KindName, cluster};
 use crate::name::{Name, ResourceId, is_label};
 use crate::time::Time;
+
+pub use policy::{Failover, Placement, Strategy};
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "environment";
@@ -50,6 +54,12 @@ pub struct Definition {
     pub tls: bool,
     /// The clusters it may use, by name. One that does not exist is made from its spec on the first need.
     pub clusters: BTreeMap<String, ClusterOffer>,
+    /// How a cluster is chosen for what is new in it.
+    #[serde(default, skip_serializing_if = "Placement::is_default")]
+    pub placement: Placement,
+    /// What becomes of deployments whose cluster is lost; without it they wait for the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
     /// Resource type → the class that is meant when the developer names none.
     #[serde(default)]
     pub classes: BTreeMap<String, String>,
@@ -249,6 +259,9 @@ impl Definition {
         }
         if !(1..=86_400).contains(&self.step_timeout_seconds) {
             return Err("step_timeout_seconds: must be 1 to 86400".into());
+        }
+        if let Some(failover) = &self.failover {
+            failover.check()?;
         }
         for (capability, support) in &self.support {
             let wrong = support.classes.iter().find(|class| !is_label(class));

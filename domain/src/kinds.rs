@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::commit::Hash;
 use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
+use crate::name::ResourceId;
 
 /// Calls a macro with every kind as `module => Type, …`.
 #[macro_export]
@@ -192,6 +193,13 @@ impl Spec {
     #[must_use]
     pub fn digest(&self) -> Hash {
         Hash::of(self.to_value().to_string().as_bytes())
+    }
+
+    /// The cluster that it lives in; none for what lives in none.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ResourceId> {
+        let mut needs = self.needs().into_iter().map(|need| need.resource);
+        needs.find(|id| id.kind == KindName::Cluster)
     }
 }
 

@@ -111,6 +111,8 @@ pub enum Command {
     ObserveNotices { uid: Uuid, notices: Vec<Notice> },
     /// Waits no longer for the removal of what is being deleted: whoever decides so says why.
     Abandon { reason: String, at: Time },
+    /// Gives up an incarnation that cannot be reached, wanted or not: its deployment has noted where it is.
+    LeaveBehind { uid: Uuid, reason: String, at: Time },
     /// Takes the revision that is tried for good enough: past this step, or past all.
     Promote { full: bool, at: Time },
     /// Begins the next step of trying the current revision, or the first.
@@ -193,7 +195,8 @@ pub enum Event {
     DriftCleared { uid: Uuid, at: Time },
     /// Its world warned of something while it was not ready; each once a revision.
     Noticed { uid: Uuid, notices: Vec<Notice> },
-    /// Somebody decided not to wait for its removal any longer. What is left of it is removed if it is ever found.
+    /// Nobody waits for its removal any longer. What is left of it is removed if it is ever found, unless its deployment
+    /// left it behind: then by a plan.
     Abandoned { uid: Uuid, reason: String, at: Time },
     /// Its removal was acknowledged, or it was abandoned.
     Deleted { uid: Uuid, at: Time },

@@ -4,20 +4,20 @@
 //! from has moved (invariant 15). Large plans are recorded in several commits and count once complete.
 
 mod commands;
+mod step;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::commit::{Actor, Hash};
 use crate::decider::{Decider, Rejection};
-use crate::kinds::Spec;
-use crate::lifecycle::{ClassRef, Lifetime};
 use crate::name::{Name, ResourceId};
 use crate::time::Time;
+
+pub use step::{FieldChange, Step, StepAction};
 
 /// The aggregate's kind in streams. The name is the plan's id, a UUID.
 pub const KIND: &str = "plan";
@@ -32,6 +32,8 @@ pub enum Purpose {
     Deploy,
     /// Go back to an earlier revision.
     Rollback,
+    /// Leave a cluster that is lost, with the revision that runs.
+    Failover,
     /// Take everything down.
     Delete,
 }
@@ -107,65 +109,6 @@ pub struct Score {
     pub total: Option<i64>,
     /// What added to it or ruled it out.
     pub reasons: Vec<String>,
-}
-
-/// What is done to one resource.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Step {
-    /// Which.
-    pub resource: ResourceId,
-    /// What.
-    pub action: StepAction,
-    /// What is wanted of it; none for a deletion.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spec: Option<Spec>,
-    /// The class it is made from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<ClassRef>,
-    /// Why it exists.
-    pub lifetime: Lifetime,
-    /// Refuses deletion afterwards.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub protected: bool,
-    /// The steps that must be done before, by index.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub after: Vec<u32>,
-    /// Why it is there, such as `resource db of workload api`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub why: Vec<String>,
-    /// What changes, field by field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<FieldChange>,
-}
-
-/// What is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StepAction {
-    /// It is made.
-    Create,
-    /// It is changed in place.
-    Change,
-    /// It is deleted, then made anew.
-    Replace {
-        /// What forces it.
-        why: String,
-    },
-    /// It is deleted.
-    Delete,
-}
-
-/// One field's change.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct FieldChange {
-    /// The dotted path into the spec.
-    pub path: String,
-    /// Before; none where it was not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old: Option<Value>,
-    /// After; none where it is no longer set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<Value>,
 }
 
 /// A whole plan.

@@ -11,6 +11,8 @@ mod compare;
 mod fields;
 mod graph;
 mod guardrails;
+mod health;
+mod left_behind;
 mod names;
 mod pins;
 mod placement;
@@ -28,6 +30,7 @@ mod workloads;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::application::Model;
+use crate::deployment::LeftBehind;
 use crate::environment::{self, Environment};
 use crate::kinds::Spec;
 use crate::lifecycle::{ClassRef, Lifetime, Resources};
@@ -37,6 +40,7 @@ use crate::{class, deployment};
 
 pub use class_match::required_classes;
 pub use compare::{Deletion, compare, delete};
+pub use health::{Lost, lost, runs_on};
 pub use pins::{Current, pins_moved};
 pub(crate) use refusal::suggest;
 pub use refusal::{Refusal, RefusalCode, nearest};
@@ -62,7 +66,7 @@ pub struct Context<'a> {
     pub revision: u64,
     /// The classes that [`required_classes`] names, as far as they exist, with their versions.
     pub classes: &'a BTreeMap<Name, (u64, class::Definition)>,
-    /// The states of the clusters that the environment offers.
+    /// The states of the clusters that the environment offers, and of those that the application has to do with.
     pub clusters: &'a Resources,
     /// Every class there is; only used to suggest one.
     pub known_classes: &'a [Name],
@@ -72,6 +76,10 @@ pub struct Context<'a> {
     pub asked: Option<&'a Name>,
     /// Workloads of other applications, by cluster. It may lag a little behind: capacity is no hard limit.
     pub occupied: &'a BTreeMap<ResourceId, u32>,
+    /// What the deployment left in clusters that were lost.
+    pub left_behind: &'a [LeftBehind],
+    /// It is to leave the clusters that are lost.
+    pub failing_over: bool,
 }
 
 /// Everything an application is in an environment.
@@ -97,6 +105,10 @@ pub struct Desired {
     pub notes: Vec<String>,
     /// Every resource.
     pub resources: BTreeMap<ResourceId, Wanted>,
+    /// The clusters that are lost and not chosen: nothing there is waited for.
+    pub lost: BTreeMap<ResourceId, Lost>,
+    /// What was left behind, is within reach, and is to be removed.
+    pub to_clean_up: Vec<LeftBehind>,
 }
 
 /// What is wanted of one resource.
@@ -163,6 +175,9 @@ pub fn expand(context: &Context<'_>) -> Result<Desired, Vec<Refusal>> {
     let model = context.model.in_environment(&definition.name);
     let scene = build::Scene { context, definition, model: &model, deployment: &deployment };
     let (placement, mut built) = placement::place_and_build(&scene)?;
+    let mut lost = health::lost_of(context.clusters);
+    lost.remove(&placement.cluster);
+    let to_clean_up = left_behind::within_reach(context, &placement.cluster, &mut built.notes);
     if let Some(more) = built.notes.len().checked_sub(NOTES_MAX).filter(|more| *more > 0) {
         built.notes.truncate(NOTES_MAX);
         built.notes.push(format!("and {more} notes more"));
@@ -178,6 +193,8 @@ pub fn expand(context: &Context<'_>) -> Result<Desired, Vec<Refusal>> {
         placement,
         notes: built.notes,
         resources: built.wanted,
+        lost,
+        to_clean_up,
     })
 }
 

@@ -26,6 +26,7 @@ use crate::index::Index;
 use crate::providers::{Effect, Facts, Providers, spec};
 use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
 use crate::rollouts::RollBack;
+use crate::rollouts::failover::FailOver;
 
 /// How long something may be unneeded before it goes: longer than from one rollout to the next of a busy hour
 /// would keep much for nothing, shorter would reinstall what the next deployment asks for.
@@ -55,6 +56,7 @@ pub struct Driver {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) roll_back: Option<Arc<dyn RollBack>>,
+    pub(crate) fail_over: Option<Arc<dyn FailOver>>,
     sequence: AtomicU64,
 }
 
@@ -75,6 +77,7 @@ impl Driver {
             clock,
             settings,
             roll_back: None,
+            fail_over: None,
             sequence: AtomicU64::new(0),
         }
     }
@@ -83,6 +86,12 @@ impl Driver {
     #[must_use]
     pub fn with_roll_back(self, roll_back: Arc<dyn RollBack>) -> Self {
         Self { roll_back: Some(roll_back), ..self }
+    }
+
+    /// Brings deployments out of clusters that are lost where their environment says so.
+    #[must_use]
+    pub fn with_fail_over(self, fail_over: Arc<dyn FailOver>) -> Self {
+        Self { fail_over: Some(fail_over), ..self }
     }
 
     /// The graph that it goes by.
@@ -132,6 +141,11 @@ impl Driver {
         let Some(uid) = resource.uid() else {
             return Ok(Decision::new(stream.clone(), Act::Settled));
         };
+        if let Resource::Gone(grave) = &*resource
+            && self.is_left_behind(stream, grave).await?
+        {
+            return Ok(Decision::new(stream.clone(), Act::Settled));
+        }
         let target = Target { tenant: stream.tenant().clone(), id, uid };
         let (inputs, unmet) = needs(&self.executor, &resource, &target).await?;
         let dependent = match &*resource {

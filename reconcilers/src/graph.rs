@@ -4,12 +4,13 @@
 //! at the current one, because the thing in the world may still be the earlier.
 
 mod node;
+mod occupied;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::commit::{Commit, UnreadableEvent};
 use domain::lifecycle::{ActionName, Event, Lifetime};
-use domain::{Name, Resource, ResourceId, Spec, StreamId, Time, deployment};
+use domain::{Name, Resource, ResourceId, Spec, StreamId, Time, deployment, environment};
 use journal::Recorded;
 use node::{Index, Node, Phase};
 use uuid::Uuid;
@@ -67,6 +68,9 @@ impl Graph {
                 node.phase = if over { Phase::Gone } else { Phase::Live };
             }
             wakes.insert(index, Why::Intent);
+        } else if commit.stream.kind() == environment::KIND {
+            // Its rules may say something else of what runs in it.
+            wakes.extend(self.deployments_in(&commit.stream).map(|index| (index, Why::Signal)));
         } else if commit.stream.resource().is_some() {
             let index = self.index(&commit.stream);
             let events = journal::codec::events::<Resource>(domain::schema::upcast, recorded)?;
@@ -177,10 +181,7 @@ impl Graph {
     }
 
     fn note_cause(&mut self, index: Index, commit: &Commit) {
-        if let Some(node) = self.node_mut(index) {
-            node.cause =
-                Some(Cause { commit: commit.commit_id, correlation: commit.correlation_id });
-        }
+        self.node_mut(index).into_iter().for_each(|node| node.note_cause(commit));
     }
 
     fn declare(&mut self, index: Index, spec: &Spec, lifetime: &Lifetime, at: Time) {
@@ -314,8 +315,10 @@ impl Graph {
         self.find(stream)?.deployment.clone()
     }
 
-    /// Remembers what a deployment's rollout waits for or relies on, in place of what it did before.
-    pub fn watch(&mut self, deployment: &StreamId, resources: &[StreamId], now: Time) {
+    /// Remembers what a deployment's rollout waits for or relies on, in place of what it did before. What may be unneeded
+    /// by that should look.
+    pub fn watch(&mut self, deployment: &StreamId, resources: &[StreamId], now: Time) -> Vec<Wake> {
+        let mut wakes = Vec::new();
         let watcher = self.index(deployment);
         let new: BTreeSet<Index> = resources.iter().map(|stream| self.index(stream)).collect();
         let old = self.interests.remove(&watcher).unwrap_or_default();
@@ -328,6 +331,9 @@ impl Graph {
             }
             if let Some(node) = self.node_mut(*gone) {
                 node.unneeded_since = node.unneeded_since.max(now);
+                if node.while_needed && node.phase == Phase::Live && node.dependents.is_empty() {
+                    wakes.push(Wake { stream: node.stream.clone(), why: Why::Signal });
+                }
             }
             self.forget(*gone);
         }
@@ -338,6 +344,7 @@ impl Graph {
             self.interests.insert(watcher, new);
         }
         self.forget(watcher);
+        wakes
     }
 
     /// It is wanted or on its way out.

@@ -1,9 +1,10 @@
 //! The graph, kept up with the log.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::commit::UnreadableEvent;
-use domain::{Name, ResourceId, StreamId, Time};
+use domain::{Name, ResourceId, StreamId, Tenant, Time};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use journal::{Journal, JournalError, Position, Recorded};
@@ -138,6 +139,12 @@ impl Index {
         self.graph().unneeded_since(stream).map(|since| since.max(self.started))
     }
 
+    /// See [`Graph::occupied`].
+    #[must_use]
+    pub fn occupied(&self, tenant: &Tenant) -> BTreeMap<ResourceId, BTreeMap<Name, u32>> {
+        self.graph().occupied(tenant)
+    }
+
     /// See [`Graph::cause`].
     #[must_use]
     pub fn cause(&self, stream: &StreamId) -> Option<Cause> {
@@ -152,7 +159,9 @@ impl Index {
 
     /// See [`Graph::watch`].
     pub fn watch(&self, deployment: &StreamId, resources: &[StreamId], now: Time) {
-        self.graph().watch(deployment, resources, now);
+        let wakes = self.graph().watch(deployment, resources, now);
+        // Whoever watches goes on to write, and with that they are told.
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner).extend(wakes);
     }
 
     /// See [`Graph::is_present`].

@@ -32,7 +32,7 @@ pub use clock::{Clock, WallClock};
 pub use driver::{Driver, Settings};
 pub use leases::Leases;
 pub use logs::{LogLine, LogLines, LogQuery, Logs};
-pub use planner::{PlanError, Planned, Planner, WayBack};
+pub use planner::{PlanError, Planned, Planner, WayBack, WayOut};
 pub use providers::Providers;
 pub use reconcile::{
     CallError, Performed, Provider, Reconcile, Scene, Step, Subject, Target, Waiting,

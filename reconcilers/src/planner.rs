@@ -4,6 +4,7 @@
 //! can approve or start it, and starts only if nothing it was computed from has moved (invariant 15).
 
 mod error;
+mod fail_over;
 mod load;
 mod roll_back;
 
@@ -13,14 +14,15 @@ use domain::application::{self, Application, Model};
 use domain::commit::{Context, Hash};
 use domain::deployment::{self, Deployment};
 use domain::environment::Environment;
-use domain::lifecycle::{Lifetime, Resource, Resources};
-use domain::plan::{self, Plan, Proposal, Purpose, Recorded, StepAction};
+use domain::lifecycle::Lifetime;
+use domain::plan::{self, Plan, Proposal, Purpose, Recorded};
 use domain::planning::{self, Current, Options};
 use domain::{Name, ResourceId, StreamId, Tenant, rollout};
 use journal::Executor;
 use uuid::Uuid;
 
 pub use error::PlanError;
+pub use fail_over::WayOut;
 pub use roll_back::WayBack;
 
 /// How many plans of one request may be left half-recorded by crashes before it is given up.
@@ -176,7 +178,7 @@ impl Planner {
         let deployment = self.executor.load_state::<Deployment>(&stream).await?.state;
         let environment = self.load_environment(&request.environment).await?;
         match request.options.purpose {
-            Purpose::Deploy | Purpose::Rollback => {
+            Purpose::Deploy | Purpose::Rollback | Purpose::Failover => {
                 let (revision, model) = self.load_model(request).await?;
                 self.compute_deployment(request, &deployment, &environment, revision, &model).await
             }
@@ -198,9 +200,9 @@ impl Planner {
             return Err(PlanError::NoEnvironment(request.environment.clone()));
         }
         let classes = self.load_classes(planning::required_classes(model, environment)).await?;
-        let clusters = self.load_resources(planning::offered_clusters(environment)).await?;
         let mut live = self.load_resources(deployment.members.iter().cloned()).await?;
-        let current = current_cluster(&live);
+        let clusters = self.load_clusters(environment, deployment, &live).await?;
+        let current = planning::runs_on(live.values(), &clusters);
         let desired = planning::expand(&planning::Context {
             application: &request.application,
             environment,
@@ -212,6 +214,8 @@ impl Planner {
             current: current.as_ref(),
             asked: request.cluster.as_ref(),
             occupied: &request.hints.occupied,
+            left_behind: &deployment.left_behind,
+            failing_over: request.options.purpose == Purpose::Failover,
         })?;
         let missing: BTreeSet<ResourceId> =
             desired.ids().filter(|id| !live.contains_key(id)).cloned().collect();
@@ -259,15 +263,19 @@ impl Planner {
         let wants_approval = environment.definition.as_ref().is_some_and(|it| it.approval);
         // Going back is going to what was approved before.
         let approved = recorded.approved_by.is_some() || header.purpose == Purpose::Rollback;
-        if wants_approval && !approved {
-            return Err(rejected(plan::Refused::NotApproved));
-        }
         let classes = self.load_class_versions(header.pins.classes.keys()).await?;
         let resources = self.load_resources(header.pins.resources.keys().cloned()).await?;
         let current =
             Current { environment: environment.version, classes: &classes, resources: &resources };
-        let moved = planning::pins_moved(&header.pins, &current);
-        if moved.is_empty() { Ok(()) } else { Err(PlanError::Moved(moved)) }
+        let mut moved = planning::pins_moved(&header.pins, &current);
+        moved.extend(self.found_again(&recorded.plan).await?);
+        if !moved.is_empty() {
+            return Err(PlanError::Moved(moved));
+        }
+        if wants_approval && !approved {
+            return Err(rejected(plan::Refused::NotApproved));
+        }
+        Ok(())
     }
 
     async fn start_rollout(
@@ -294,7 +302,10 @@ impl Planner {
             .await?;
         let number = started.events.iter().find_map(|event| match event {
             deployment::Event::RolloutStarted { rollout, .. } => Some(rollout.number),
-            deployment::Event::RolloutEnded { .. } | deployment::Event::Deleted { .. } => None,
+            deployment::Event::RolloutEnded { .. }
+            | deployment::Event::LeftBehind { .. }
+            | deployment::Event::CleanedUp { .. }
+            | deployment::Event::Deleted { .. } => None,
         });
         let now = started.state.rollout.as_ref().map(|rollout| rollout.number);
         Ok(rollout::name_of(&header.deployment, number.or(now).unwrap_or_default())?)
@@ -311,21 +322,11 @@ fn rejected(refused: plan::Refused) -> PlanError {
 
 /// The resources of a plan that are or will be the deployment's own.
 fn members(plan: &Plan) -> Vec<ResourceId> {
-    let own = plan.steps.iter().filter(|step| {
-        step.action != StepAction::Delete && matches!(step.lifetime, Lifetime::Deployment(_))
-    });
+    let own = plan
+        .steps
+        .iter()
+        .filter(|step| step.action.brings() && matches!(step.lifetime, Lifetime::Deployment(_)));
     own.map(|step| step.resource.clone()).collect()
-}
-
-/// The cluster that the deployment's workloads run on.
-fn current_cluster(live: &Resources) -> Option<ResourceId> {
-    live.values().find_map(|state| match state {
-        Resource::Live(body) => {
-            use domain::kinds::{TypedSpec as _, Workload};
-            Workload::of(&body.spec).map(|spec| spec.cluster.clone())
-        }
-        Resource::Absent | Resource::Deleting(..) | Resource::Gone(_) => None,
-    })
 }
 
 /// A further commit of the same consequence.

@@ -7,11 +7,12 @@
 //! same way. Everything else waits for its turn, which is the health gate.
 
 mod beyond;
+pub mod failover;
+mod left;
 pub mod steps;
+mod watching;
 
-use std::collections::BTreeSet;
-
-use domain::deployment::{self, Deployment, Outcome, RolloutRef};
+use domain::deployment::{self, Deployment, LeftBehind, Outcome, RolloutRef};
 use domain::environment::{self, Environment};
 use domain::lifecycle::{Command, FailureClass, Refused, Resources};
 use domain::plan::{self, Plan, Proposal};
@@ -23,6 +24,7 @@ use tracing::{info, warn};
 
 use crate::decision::{Act, Decision, Next, StepError};
 use crate::driver::Driver;
+use crate::reconcile::Target;
 use steps::{Run, Verdict};
 
 /// How many rollouts back it looks for one that was superseded before it was ended.
@@ -58,6 +60,12 @@ pub(crate) enum Move {
     End { number: u64, outcome: Outcome, removed: Vec<ResourceId> },
     /// The way back is planned and started.
     RollBack(RolloutRef),
+    /// The way out of a cluster that is lost is planned and started.
+    FailOver(failover::Loss),
+    /// What is left behind is noted.
+    LeaveBehind { number: u64, left: Vec<LeftBehind> },
+    /// What was left behind is removed.
+    CleanUp { number: u64, targets: Vec<Target>, began: Time },
 }
 
 impl Driver {
@@ -67,7 +75,6 @@ impl Driver {
     ) -> Result<Decision, StepError> {
         let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
         let Some(running) = deployment.running() else {
-            self.index.watch(stream, &[], self.clock.now());
             return self.look_at_ended(stream, &deployment).await;
         };
         let rollout = rollout_stream(stream, running.number)?;
@@ -114,9 +121,20 @@ impl Driver {
         (rollout, body): (StreamId, &rollout::Body),
     ) -> Result<Decision, StepError> {
         let states = self.states(stream, plan, deployment).await?;
-        self.watch(stream, plan, &deployment.members);
         let environment = self.environment(stream, deployment).await?;
-        let seconds = environment.map_or(STEP_TIMEOUT_SECONDS, |e| e.step_timeout_seconds);
+        let host = plan.header.placement.as_ref().map(|placement| &placement.cluster);
+        self.watch(stream, plan, deployment, environment.as_ref());
+        let number = running.number;
+        let left = left::to_note(plan, deployment, &states, self.clock.now());
+        if !left.is_empty() {
+            return Ok(decided(stream, Move::LeaveBehind { number, left }));
+        }
+        let targets = left::to_remove(plan, deployment, &states, stream.tenant());
+        if !targets.is_empty() {
+            let began = body.started_at;
+            return Ok(decided(stream, Move::CleanUp { number, targets, began }));
+        }
+        let seconds = environment.as_ref().map_or(STEP_TIMEOUT_SECONDS, |e| e.step_timeout_seconds);
         let now = self.clock.now();
         let verdict = steps::judge(&Run {
             plan,
@@ -127,7 +145,6 @@ impl Driver {
             timeout_micros: i64::from(seconds) * 1_000_000,
             now,
         });
-        let number = running.number;
         Ok(match verdict {
             Verdict::Done => {
                 let removed = steps::removals(plan, &Outcome::Succeeded);
@@ -145,36 +162,44 @@ impl Driver {
                 decided(stream, Move::Intend { number, intents })
             }
             Verdict::Wait { waiting, deadline } => {
+                let (leaves, due) = self.leave_or_stay(stream, environment.as_ref(), host).await?;
+                if let Some(leaves) = leaves {
+                    return Ok(decided(stream, leaves));
+                }
                 let noted = body.waiting.as_ref().is_some_and(|w| w.resource == waiting.resource);
                 let mut decision = if noted {
                     Decision::new(stream.clone(), Act::Waits)
                 } else {
                     decided(stream, Move::Wait { rollout, waiting })
                 };
-                decision.again_at = deadline;
+                decision.again_at = deadline.into_iter().chain(due).min();
                 decision
             }
         })
     }
 
-    /// Nothing runs. A failed rollout may have to be taken back.
+    /// Nothing runs. Its cluster may be lost, or a failed rollout may have to be taken back.
     async fn look_at_ended(
         &self,
         stream: &StreamId,
         deployment: &Deployment,
     ) -> Result<Decision, StepError> {
-        let settled = Decision::new(stream.clone(), Act::Settled);
-        let failed = matches!(deployment.outcome, Some(Outcome::Failed { .. }));
-        if !failed || self.roll_back.is_none() {
+        let mut settled = Decision::new(stream.clone(), Act::Settled);
+        if deployment.deleted {
+            self.index.watch(stream, &[], self.clock.now());
             return Ok(settled);
         }
-        let Some(environment) = self.environment(stream, deployment).await? else {
-            return Ok(settled);
-        };
-        Ok(match deployment.to_be_taken_back(&environment) {
-            Some(rollout) => decided(stream, Move::RollBack(rollout.clone())),
-            None => settled,
-        })
+        let environment = self.environment(stream, deployment).await?;
+        let host = self.host(stream, deployment).await?;
+        self.watch_at_rest(stream, deployment, environment.as_ref(), host.as_ref());
+        let (leaves, due) = self.leave_or_stay(stream, environment.as_ref(), host.as_ref()).await?;
+        if let Some(leaves) = leaves {
+            return Ok(decided(stream, leaves));
+        }
+        settled.again_at = due;
+        let rollout = environment.filter(|_| self.roll_back.is_some());
+        let rollout = rollout.and_then(|it| deployment.to_be_taken_back(&it).cloned());
+        Ok(rollout.map_or(settled, |rollout| decided(stream, Move::RollBack(rollout))))
     }
 
     async fn environment(
@@ -224,33 +249,6 @@ impl Driver {
         Ok(states)
     }
 
-    /// Keeps what a deployment's running rollout relies on, though its steps are another replica's.
-    ///
-    /// # Errors
-    /// [`StepError`]: try again soon, before what it relies on has been unneeded for long.
-    pub async fn keep_what_it_relies_on(&self, stream: &StreamId) -> Result<(), StepError> {
-        let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
-        let Some(running) = deployment.running() else {
-            self.index.watch(stream, &[], self.clock.now());
-            return Ok(());
-        };
-        let plan = sibling(stream, plan::KIND, &running.plan.to_string())?;
-        let proposal = self.executor.load_state::<Proposal>(&plan).await?.state;
-        if let Proposal::Proposed(recorded) = &*proposal {
-            self.watch(stream, &recorded.plan, &deployment.members);
-        }
-        Ok(())
-    }
-
-    /// Keeps what the plan relies on, and is told when it or a member changes.
-    fn watch(&self, stream: &StreamId, plan: &Plan, members: &BTreeSet<ResourceId>) {
-        let mut ids = beyond::relied_on(plan);
-        ids.extend(plan.steps.iter().map(|step| step.resource.clone()));
-        ids.extend(members.iter().cloned());
-        let streams: Vec<_> = ids.iter().map(|id| id.stream(stream.tenant())).collect();
-        self.index.watch(stream, &streams, self.clock.now());
-    }
-
     pub(crate) async fn advance_rollout(
         &self,
         stream: &StreamId,
@@ -278,6 +276,11 @@ impl Driver {
                 Ok(Next::Again)
             }
             Move::RollBack(failed) => self.take_back(stream, &failed).await,
+            Move::FailOver(loss) => self.leave(stream, &loss).await,
+            Move::LeaveBehind { number, left } => self.note_left_behind(stream, number, left).await,
+            Move::CleanUp { number, targets, began } => {
+                self.clean_up(stream, number, targets, began).await
+            }
         }
     }
 

@@ -66,7 +66,11 @@ impl Driver {
         if found.is_none() {
             warn!(%stream, uid = %target.uid, "tagged by nobody we know: left alone");
         }
-        Ok(found.is_some())
+        // What was left behind in a cluster that was lost is removed by a plan.
+        match found.as_ref().map(|folded| &*folded.state) {
+            Some(Resource::Gone(grave)) => Ok(!self.is_left_behind(&stream, grave).await?),
+            Some(Resource::Absent | Resource::Live(_) | Resource::Deleting(..)) | None => Ok(false),
+        }
     }
 
     async fn sweep_log(

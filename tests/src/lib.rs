@@ -31,7 +31,7 @@ use journal::{Executor, Journal, Position};
 use kubernetes::{Beside, Charts, Clusters, Kubernetes};
 use projections::{State, Views};
 use reconcilers::contents::keep;
-use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack};
+use reconcilers::planner::{Hints, PlanError, Planned, Planner, Request, WayBack, WayOut};
 use reconcilers::secrets::Stores;
 use reconcilers::{Clock as _, Driver, Logs, Providers, Settings, WallClock};
 use sim::{Nature, Sim};
@@ -121,7 +121,8 @@ impl Plane {
         };
         let logs = Logs::new(executor.clone(), providers());
         let driver = Driver::new(executor.clone(), providers(), Arc::new(WallClock), settings)
-            .with_roll_back(Arc::new(WayBack::new(executor.clone(), Arc::new(WallClock))));
+            .with_roll_back(Arc::new(WayBack::new(executor.clone(), Arc::new(WallClock))))
+            .with_fail_over(Arc::new(WayOut::new(executor.clone(), Arc::new(WallClock))));
         let stop = watch::Sender::new(false);
         let mut stopped = stop.subscribe();
         let shown = projections::run(journal, views.clone(), async move {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ::reconcilers::driver::GRACE_MICROS;
-use ::reconcilers::planner::WayBack;
+use ::reconcilers::planner::{WayBack, WayOut};
 use ::reconcilers::run::Loop;
 use ::reconcilers::{Driver, Leases, Providers, Settings, WallClock};
 use futures::FutureExt as _;
@@ -21,7 +21,9 @@ pub(super) fn prepare(executor: &Executor, providers: Providers, leases: Leases)
     let settings = Settings { session: Uuid::new_v4(), grace_micros: GRACE_MICROS };
     let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings);
     let back = WayBack::new(executor.clone(), Arc::new(WallClock));
-    Loop::new(Arc::new(driver.with_roll_back(Arc::new(back)))).with_leases(leases)
+    let out = WayOut::new(executor.clone(), Arc::new(WallClock));
+    let driver = driver.with_roll_back(Arc::new(back)).with_fail_over(Arc::new(out));
+    Loop::new(Arc::new(driver)).with_leases(leases)
 }
 
 /// Runs it until the server closes.

@@ -54,6 +54,7 @@ pub(super) fn decide(state: &Resource, command: Command) -> Result<Vec<Event>, R
             }
         },
         Command::Abandon { reason, at } => abandon(state, reason, at),
+        Command::LeaveBehind { uid, reason, at } => Ok(leave_behind(state, uid, reason, at)),
         Command::Promote { full, at } => canary::promote(live(state)?, full, at),
         observation => Ok(observe(state, observation)),
     }
@@ -72,6 +73,23 @@ fn abandon(state: &Resource, reason: String, at: crate::Time) -> Result<Vec<Even
             Ok(vec![Event::Abandoned { uid, reason, at }, Event::Deleted { uid, at }])
         }
     }
+}
+
+/// A decision of whoever makes it anew elsewhere. Protection is against removal, and nothing is removed.
+fn leave_behind(
+    state: &Resource,
+    uid: uuid::Uuid,
+    mut reason: String,
+    at: crate::Time,
+) -> Vec<Event> {
+    let current = state.body().is_some_and(|body| body.uid == uid);
+    if let Some((end, _)) = reason.char_indices().nth(REASON_MAX) {
+        reason.truncate(end);
+    }
+    if !current {
+        return Vec::new();
+    }
+    vec![Event::Abandoned { uid, reason, at }, Event::Deleted { uid, at }]
 }
 
 fn live(state: &Resource) -> Result<&Body, Refused> {

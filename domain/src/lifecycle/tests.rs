@@ -284,6 +284,19 @@ fn nothing_is_abandoned_that_is_wanted_or_without_a_reason() {
     given::<Resource>(deleting()).when(abandon(&long)).then_refused("NO_REASON");
 }
 
+#[test]
+fn what_cannot_be_reached_is_given_up_wanted_or_not_and_protected_or_not() {
+    let leave = || Command::LeaveBehind { uid: UID, reason: "lost".into(), at: LATER };
+    let abandoned = Event::Abandoned { uid: UID, reason: "lost".into(), at: LATER };
+    let gone = Event::Deleted { uid: UID, at: LATER };
+    let protected = Event::Protected { at: NOW };
+    given::<Resource>([declared(UID), protected])
+        .when(leave())
+        .then([abandoned.clone(), gone.clone()]);
+    given::<Resource>(deleting()).when(leave()).then([abandoned, gone.clone()]);
+    given::<Resource>([declared(UID), gone, declared(OTHER)]).when(leave()).then_nothing();
+}
+
 fn notice(reason: &str, about: &str) -> Notice {
     Notice { reason: reason.into(), about: about.into(), message: "m".into(), at: NOW }
 }

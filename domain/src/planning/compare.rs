@@ -1,5 +1,6 @@
 //! What must be done so that what is live becomes what is wanted.
 
+mod relocation;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,9 @@ pub fn compare(
     let mut comparison = Comparison { desired, options, steps: Vec::new(), refusals: Vec::new() };
     let mut notes = desired.notes.clone();
     for (id, wanted) in &desired.resources {
+        if live.get(id).is_some_and(|state| comparison.relocates(id, wanted, state)) {
+            continue;
+        }
         match live.get(id) {
             Some(Resource::Live(body)) if body.lifetime == wanted.lifetime => {
                 if body.deployment().is_some() {
@@ -50,8 +54,11 @@ pub fn compare(
     }
     let unwanted = members.iter().filter(|id| !desired.resources.contains_key(*id));
     for id in unwanted {
-        comparison.unwanted(id, live.get(id));
+        if !comparison.leaves(id, live.get(id)) {
+            comparison.unwanted(id, live.get(id));
+        }
     }
+    comparison.clean_up(live, &mut notes);
     comparison.check_deletions(&desired.guardrails);
     let Comparison { steps, refusals, .. } = comparison;
     if !refusals.is_empty() {

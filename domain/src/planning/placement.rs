@@ -1,12 +1,19 @@
 //! Where workloads go, and why there.
 //!
-//! A candidate is ruled out by its tiers, its capacity, because it is going away, or because another was asked for. The
-//! others are scored; ties go to the first by name. What weighs more than the rest together is that the application
-//! runs there already: moving replaces everything.
+//! A candidate is ruled out by its tiers, its capacity, because it is going away, or because another was asked for, and
+//! for what is new there also because it is lost. The others are scored. What weighs more than the rest together is
+//! that the application runs there already: moving replaces everything.
+//!
+//! If nothing is left but clusters that are lost, the best of them is taken: what is new waits there. Who fails over
+//! does not.
 
+mod weights;
+
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::build::{Built, Scene, Site, build};
+use super::health::{keeps_off, lost};
 use super::names;
 use super::refusal::{Refusal, RefusalCode, suggest};
 use crate::environment::{ClusterOffer, Tier};
@@ -15,21 +22,8 @@ use crate::kinds::{Cluster, TypedSpec as _, cluster};
 use crate::lifecycle::Resource;
 use crate::name::{Name, ResourceId};
 use crate::plan::{Placement, Score};
+use weights::{Weights, tie};
 
-/// It runs there already.
-const HERE_ALREADY: i64 = 1_000;
-/// It is where the environment wants its workloads.
-const RIGHT_LOCATION: i64 = 200;
-/// It exists and is ready: nothing to wait for.
-const READY: i64 = 100;
-/// It exists, but is not ready.
-const EXISTS: i64 = 40;
-/// It is meant for this tier alone.
-const RIGHT_TIER: i64 = 50;
-/// It brings something along that would have to be installed.
-const BRINGS: i64 = 20;
-/// The most that free capacity adds.
-const FREE: i64 = 30;
 /// Workloads that one node takes, as a rule of thumb (Kubernetes: 110 pods a node, system pods and rollouts off).
 const WORKLOADS_PER_NODE: u32 = 50;
 /// Workloads that a cluster takes which is there already, unless its offer says: its nodes are not ours to count.
@@ -72,7 +66,10 @@ pub(super) fn place_and_build(scene: &Scene<'_>) -> Result<(Placement, Built), V
     }
     // What the application demands of a cluster does not depend on which one it is.
     let trial = build(scene, &first.site());
-    let scores = scores(scene, &candidates, &trial.demand);
+    let mut scores = self::scores(scene, &candidates, &trial.demand, Health::Demanded);
+    if scores.iter().all(|score| score.total.is_none()) && !scene.context.failing_over {
+        scores = self::scores(scene, &candidates, &trial.demand, Health::Hoped);
+    }
     let chosen = scores.first().filter(|score| score.total.is_some());
     let chosen = chosen.and_then(|best| candidates.iter().find(|one| one.id == best.cluster));
     let Some(chosen) = chosen else {
@@ -91,7 +88,21 @@ pub(super) fn place_and_build(scene: &Scene<'_>) -> Result<(Placement, Built), V
             chosen.id
         ));
     }
+    if let Some(lost) = chosen.state.and_then(lost) {
+        built.notes.push(format!(
+            "{} {}; what is wanted there waits for it",
+            chosen.id,
+            lost.words()
+        ));
+    }
     Ok((Placement { cluster: chosen.id.clone(), scores }, built))
+}
+
+/// Whether a cluster must be well for something new to go there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Demanded,
+    Hoped,
 }
 
 fn candidates<'a>(scene: &Scene<'a>) -> Vec<Candidate<'a>> {
@@ -109,14 +120,21 @@ fn scores(
     scene: &Scene<'_>,
     candidates: &[Candidate<'_>],
     demand: &BTreeSet<Capability>,
+    health: Health,
 ) -> Vec<Score> {
     let mut scores: Vec<Score> =
-        candidates.iter().map(|candidate| score(scene, candidate, demand)).collect();
-    scores.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.cluster.cmp(&b.cluster)));
+        candidates.iter().map(|candidate| score(scene, candidate, demand, health)).collect();
+    scores.sort_by_cached_key(|score| (Reverse(score.total), tie(scene, &score.cluster)));
     scores
 }
 
-fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capability>) -> Score {
+fn score(
+    scene: &Scene<'_>,
+    candidate: &Candidate<'_>,
+    demand: &BTreeSet<Capability>,
+    health: Health,
+) -> Score {
+    let weights = Weights::of(scene.definition.placement.strategy);
     let mut total = 0;
     let mut reasons = Vec::new();
     let mut add = |points: i64, reason: String| {
@@ -125,18 +143,21 @@ fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capabil
     };
     let site = candidate.site();
     if scene.context.current == Some(&candidate.id) {
-        add(HERE_ALREADY, "runs here already".into());
+        add(weights.here_already, "runs here already".into());
     }
     if let Some(wanted) = &scene.definition.location {
         if *wanted == site.spec.location {
-            add(RIGHT_LOCATION, format!("is in {wanted}"));
+            add(weights.location, format!("is in {wanted}"));
         } else {
             add(0, format!("is in {}, not in {wanted}", site.spec.location));
         }
     }
     match candidate.state {
-        Some(Resource::Live(body)) if body.is_ready() => add(READY, "is ready".into()),
-        Some(Resource::Live(_)) => add(EXISTS, "exists, but is not ready".into()),
+        Some(Resource::Live(body)) if body.is_ready() => add(weights.ready, "is ready".into()),
+        Some(state @ Resource::Live(_)) => {
+            let words = lost(state).map(|lost| format!("exists, but {}", lost.words()));
+            add(weights.exists, words.unwrap_or_else(|| "exists, but is not ready".into()));
+        }
         Some(Resource::Absent | Resource::Deleting(..) | Resource::Gone(_)) | None => {
             let words = if site.spec.existing.is_some() {
                 "has yet to be connected to"
@@ -147,16 +168,24 @@ fn score(scene: &Scene<'_>, candidate: &Candidate<'_>, demand: &BTreeSet<Capabil
         }
     }
     if candidate.offer.tiers == [scene.definition.tier] {
-        add(RIGHT_TIER, format!("is for {} alone", tier(scene.definition.tier)));
+        add(weights.tier, format!("is for {} alone", tier(scene.definition.tier)));
     }
     for capability in demand {
         if site.spec.capabilities.iter().any(|one| one == capability.as_str()) {
-            add(BRINGS, format!("brings {}", capability.as_str()));
+            add(weights.brings, format!("brings {}", capability.as_str()));
         }
     }
     let room = Room::of(scene, candidate, &site);
-    add(room.points(), format!("has room for {} of {} workloads", room.free(), room.total));
-    match rules_out(scene, candidate, &room) {
+    add(
+        room.points(weights.free),
+        format!("has room for {} of {} workloads", room.free(), room.total),
+    );
+    let unwell = || {
+        (health == Health::Demanded)
+            .then(|| keeps_off(scene, &candidate.id, candidate.state))
+            .flatten()
+    };
+    match rules_out(scene, candidate, &room).or_else(unwell) {
         None => Score { cluster: candidate.id.clone(), total: Some(total), reasons },
         Some(reason) => Score { cluster: candidate.id.clone(), total: None, reasons: vec![reason] },
     }
@@ -210,8 +239,8 @@ impl Room {
         self.total.saturating_sub(self.occupied)
     }
 
-    fn points(&self) -> i64 {
-        FREE * i64::from(self.free()) / i64::from(self.total.max(1))
+    fn points(&self, most: i64) -> i64 {
+        most * i64::from(self.free()) / i64::from(self.total.max(1))
     }
 }
 

@@ -18,6 +18,7 @@ pub fn render(plan: &Plan) -> String {
     let purpose = match header.purpose {
         Purpose::Deploy => "deploy",
         Purpose::Rollback => "roll back to",
+        Purpose::Failover => "fail over",
         Purpose::Delete => "delete",
     };
     let _ = write!(
@@ -55,8 +56,14 @@ fn counts(plan: &Plan) -> String {
     let count = |wanted: fn(&StepAction) -> bool| {
         plan.steps.iter().filter(|step| wanted(&step.action)).count()
     };
+    let more = [
+        (count(|action| action.leaves().is_some()), "to leave behind"),
+        (count(|action| matches!(action, StepAction::CleanUp { .. })), "to clean up"),
+    ];
+    let more = more.into_iter().filter(|(count, _)| *count > 0);
+    let more: String = more.map(|(count, what)| format!(", {count} {what}")).collect();
     format!(
-        "{} to create, {} to change, {} to replace, {} to delete",
+        "{} to create, {} to change, {} to replace, {} to delete{more}",
         count(|action| matches!(action, StepAction::Create)),
         count(|action| matches!(action, StepAction::Change)),
         count(|action| matches!(action, StepAction::Replace { .. })),
@@ -69,7 +76,9 @@ fn render_step(step: &Step, out: &mut String) {
         StepAction::Create => "  +",
         StepAction::Change => "  ~",
         StepAction::Replace { .. } => "-/+",
-        StepAction::Delete => "  -",
+        StepAction::Delete | StepAction::CleanUp { .. } => "  -",
+        StepAction::Relocate { .. } => " >+",
+        StepAction::Leave { .. } => "  >",
     };
     let _ = write!(out, "\n{symbol} {}", step.resource);
     if let Some(class) = &step.class {
@@ -85,8 +94,17 @@ fn render_step(step: &Step, out: &mut String) {
         }
     }
     out.push('\n');
-    if let StepAction::Replace { why } = &step.action {
-        let _ = writeln!(out, "      ! replaced: {why}");
+    match &step.action {
+        StepAction::Replace { why } => {
+            let _ = writeln!(out, "      ! replaced: {why}");
+        }
+        StepAction::Relocate { from, .. } | StepAction::Leave { from, .. } => {
+            let _ = writeln!(out, "      ! what is in {from} is left behind: it cannot be reached");
+        }
+        StepAction::Create
+        | StepAction::Change
+        | StepAction::Delete
+        | StepAction::CleanUp { .. } => {}
     }
     match (&step.action, &step.spec) {
         (StepAction::Create, Some(spec)) => render_fields("", &spec.to_value(), out),

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use domain::application::{Model, Source, SourceFile, companions, parse};
 use domain::decider::Decider as _;
+use domain::deployment::LeftBehind;
 use domain::environment::Environment;
-use domain::kinds::{TypedSpec as _, Workload};
 use domain::lifecycle::{Command, Lifetime, Resource, Resources};
 use domain::plan::{Plan, Purpose, Step, StepAction};
-use domain::planning::{Context, Desired, Options, Refusal, compare, expand};
+use domain::planning::{Context, Desired, Options, Refusal, compare, expand, runs_on};
 use domain::{Name, ResourceId, Time, catalogue, class};
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ pub(crate) struct World {
     pub(crate) members: BTreeSet<ResourceId>,
     /// The cluster that somebody asks for.
     pub(crate) asked: Option<Name>,
+    /// What is left in clusters that were lost.
+    pub(crate) left_behind: Vec<LeftBehind>,
     pub(crate) options: Options,
     incarnations: u128,
 }
@@ -73,6 +75,7 @@ impl World {
             live: Resources::new(),
             members: BTreeSet::new(),
             asked: None,
+            left_behind: Vec::new(),
             options: Options {
                 purpose: Purpose::Deploy,
                 allow_replace: false,
@@ -96,10 +99,7 @@ impl World {
         occupied: &BTreeMap<ResourceId, u32>,
     ) -> Result<Desired, Vec<Refusal>> {
         let known: Vec<Name> = self.classes.keys().cloned().collect();
-        let current = self.live.values().find_map(|state| {
-            let body = state.body().filter(|_| matches!(state, Resource::Live(_)))?;
-            Workload::of(&body.spec).map(|spec| &spec.cluster)
-        });
+        let current = runs_on(self.live.values(), &self.live);
         expand(&Context {
             application: &self.model.name.parse().unwrap(),
             environment: &self.environment,
@@ -108,9 +108,11 @@ impl World {
             classes: &self.classes,
             clusters: &self.live,
             known_classes: &known,
-            current,
+            current: current.as_ref(),
             asked: self.asked.as_ref(),
             occupied,
+            left_behind: &self.left_behind,
+            failing_over: self.options.purpose == Purpose::Failover,
         })
     }
 
@@ -126,13 +128,25 @@ impl World {
     /// Does what a plan says, in its order, and everything that waits is ready at once.
     pub(crate) fn carry_out(&mut self, plan: &Plan) {
         for step in &plan.steps {
+            if let Some((cluster, uid)) = step.action.leaves() {
+                let (resource, cluster) = (step.resource.clone(), cluster.clone());
+                let left = LeftBehind { resource, uid, cluster, needs: Vec::new(), since: NOW };
+                self.left_behind.push(left);
+            }
+            if let StepAction::CleanUp { uid, .. } = step.action {
+                self.left_behind.retain(|left| left.uid != uid);
+                continue;
+            }
             let state = self.live.remove(&step.resource).unwrap_or_default();
             let state = match &step.action {
-                StepAction::Create | StepAction::Replace { .. } => self.declare(gone(state), step),
+                StepAction::Create | StepAction::Replace { .. } | StepAction::Relocate { .. } => {
+                    self.declare(gone(state), step)
+                }
                 StepAction::Change => revise(state, step),
-                StepAction::Delete => gone(state),
+                StepAction::Delete | StepAction::Leave { .. } => gone(state),
+                StepAction::CleanUp { .. } => state,
             };
-            if step.action == StepAction::Delete {
+            if step.action.ends() {
                 self.members.remove(&step.resource);
             } else if matches!(step.lifetime, Lifetime::Deployment(_)) {
                 self.members.insert(step.resource.clone());
@@ -147,6 +161,44 @@ impl World {
         let plan = self.plan();
         self.carry_out(&plan);
         plan
+    }
+
+    /// A cluster is lost: from then on.
+    pub(crate) fn lose(&mut self, cluster: &str, at: Time) {
+        let reason = "no route to host".to_owned();
+        self.see(cluster, |uid, _| Command::ObserveUnready { uid, reason, at });
+    }
+
+    /// A cluster is found again.
+    pub(crate) fn find(&mut self, cluster: &str) {
+        self.see(cluster, |uid, generation| {
+            let outputs = Default::default();
+            Command::ObserveReady { uid, generation, external: None, outputs, at: NOW }
+        });
+    }
+
+    fn see(&mut self, cluster: &str, what: impl FnOnce(Uuid, u64) -> Command) {
+        let state = self.live.get_mut(&cluster.parse().unwrap()).unwrap();
+        let body = state.body().unwrap();
+        let command = what(body.uid, body.generation);
+        *state = put(state.clone(), command);
+    }
+
+    /// Every cluster that the environment offers is there, and ready.
+    pub(crate) fn connect(&mut self) {
+        for (name, offer) in self.rules().clusters.clone() {
+            self.incarnations += 1;
+            let declare = Command::Declare {
+                uid: Uuid::from_u128(self.incarnations),
+                spec: domain::Spec::Cluster(offer.spec),
+                class: None,
+                lifetime: Lifetime::Kept,
+                protected: false,
+                at: NOW,
+            };
+            let state = ready(put(Resource::Absent, declare));
+            self.live.insert(format!("cluster/{name}").parse().unwrap(), state);
+        }
     }
 
     /// Lifts the protection of everything.

@@ -12,6 +12,7 @@ mod lines;
 mod object;
 mod outputs;
 mod provider;
+mod reach;
 mod remote;
 mod serve;
 mod store;

@@ -172,6 +172,7 @@ impl Sim {
     /// As the script of faults says.
     pub async fn see(&self, target: &Target) -> Result<Option<Seen>, CallError> {
         self.call(Operation::Observe, Some(target), |inner, fault| {
+            inner.world.reach(target, None)?;
             let lag = if let Some(Fault::Stale(lag)) = fault { *lag } else { 0 };
             let now = self.clock.now();
             let mut seen = inner.world.see(target.uid, lag, now);
@@ -211,6 +212,7 @@ impl Sim {
         };
         self.call(operation, Some(target), |inner, fault| {
             let now = self.clock.now();
+            inner.world.reach(target, Some(call))?;
             inner.make(target, call, now)?;
             if let Some(Fault::FailsForGood(message)) = fault {
                 let (uid, message) = (target.uid, message.clone());
@@ -224,6 +226,7 @@ impl Sim {
     /// See [`Provider::remove`].
     pub(crate) async fn delete(&self, target: &Target) -> Result<Performed, CallError> {
         self.call(Operation::Delete, Some(target), |inner, _| {
+            inner.world.reach(target, None)?;
             let (entry, performed) = inner.world.delete(target, self.clock.now());
             entry.map_or(Ok(()), |entry| inner.commit(entry))?;
             Ok(performed)
@@ -235,8 +238,11 @@ impl Sim {
     pub(crate) async fn list(&self, kind: &str) -> Result<Vec<Target>, CallError> {
         self.call(Operation::Sweep, None, |inner, _| {
             let wanted = |object: &&Object| object.target.id.kind.as_str() == kind;
-            let found = inner.world.objects().filter(wanted);
-            Ok(without_canaries(found.map(|object| object.target.clone()).collect()))
+            let world = &inner.world;
+            // What cannot be reached is not listed, either.
+            let found = world.objects().filter(wanted).map(|object| &object.target);
+            let found = found.filter(|target| world.reach(target, None).is_ok());
+            Ok(without_canaries(found.cloned().collect()))
         })
         .await
     }

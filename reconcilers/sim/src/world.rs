@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use domain::{ResourceId, Tenant, Time};
+use domain::{KindName, ResourceId, Tenant, Time};
 use reconcilers::converge::{Changed, Desired, Seen};
 use reconcilers::{Performed, Target};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub struct World {
     ledger: Vec<Entry>,
     history: BTreeMap<Uuid, VecDeque<Option<Object>>>,
     effects: u64,
+    /// Clusters that have stopped working.
+    lost: BTreeSet<Uuid>,
 }
 
 impl World {
@@ -98,7 +100,28 @@ impl World {
                 }
             }
         }
+        self.note_lost(uid);
         self.schedule(uid, now);
+    }
+
+    fn note_lost(&mut self, uid: Uuid) {
+        let object = self.objects.get(&uid);
+        let object = object.filter(|object| object.target.id.kind == KindName::Cluster);
+        if object.is_some_and(|object| object.broken.is_some()) {
+            self.lost.insert(uid);
+        } else {
+            self.lost.remove(&uid);
+        }
+    }
+
+    /// Some cluster has stopped working.
+    pub(crate) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
+    /// What carries a uid.
+    pub(crate) fn object(&self, uid: Uuid) -> Option<&Object> {
+        self.objects.get(&uid)
     }
 
     fn forget(&mut self, uid: Uuid) {

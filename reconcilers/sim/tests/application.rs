@@ -84,7 +84,9 @@ fn steps(purpose: Purpose) -> Vec<Step> {
     };
     let rows = application();
     match purpose {
-        Purpose::Deploy | Purpose::Rollback => rows.into_iter().enumerate().map(step).collect(),
+        Purpose::Deploy | Purpose::Rollback | Purpose::Failover => {
+            rows.into_iter().enumerate().map(step).collect()
+        }
         Purpose::Delete => rows.into_iter().skip(2).rev().enumerate().map(step).collect(),
     }
 }

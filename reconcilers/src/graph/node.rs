@@ -1,5 +1,6 @@
 //! What the graph remembers of one resource or deployment.
 
+use domain::commit::Commit;
 use domain::{Name, StreamId, Time};
 use journal::Position;
 
@@ -47,6 +48,10 @@ impl Node {
             deleting: None,
             unneeded_since: Time::default(),
         }
+    }
+
+    pub(super) fn note_cause(&mut self, commit: &Commit) {
+        self.cause = Some(Cause { commit: commit.commit_id, correlation: commit.correlation_id });
     }
 
     pub(super) fn is_present(&self) -> bool {

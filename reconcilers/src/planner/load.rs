@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use domain::application::{self, Application, Model};
 use domain::class::{self, Class, Definition};
+use domain::deployment::Deployment;
 use domain::environment::{self, Environment};
 use domain::lifecycle::{Resource, Resources};
-use domain::{Name, ResourceId, StreamId, plan};
+use domain::plan::{self, Plan};
+use domain::{Name, ResourceId, StreamId, planning};
 use futures::{StreamExt as _, TryStreamExt as _};
 use uuid::Uuid;
 
@@ -84,6 +86,27 @@ impl Planner {
             versions.insert(name.clone(), class.version);
         }
         Ok(versions)
+    }
+
+    /// The clusters that the environment offers, and those that the deployment has to do with.
+    pub(super) async fn load_clusters(
+        &self,
+        environment: &Environment,
+        deployment: &Deployment,
+        members: &Resources,
+    ) -> Result<Resources, PlanError> {
+        let mut ids = planning::offered_clusters(environment);
+        let hosts = members.values().filter_map(|state| state.body()?.spec.cluster());
+        ids.extend(hosts.chain(deployment.left_behind.iter().map(|left| left.cluster.clone())));
+        self.load_resources(ids).await
+    }
+
+    /// The clusters that a plan leaves things behind in, and that are not lost any more: what is there can be removed.
+    pub(super) async fn found_again(&self, plan: &Plan) -> Result<Vec<String>, PlanError> {
+        let left = plan.steps.iter().filter_map(|step| Some(step.action.leaves()?.0.clone()));
+        let clusters = self.load_resources(left.collect::<BTreeSet<_>>()).await?;
+        let found = clusters.iter().filter(|(_, state)| planning::lost(state).is_none());
+        Ok(found.map(|(id, _)| format!("{id} is not lost any more")).collect())
     }
 
     pub(super) async fn load_resources(

@@ -96,7 +96,7 @@ impl RollBack for WayBack {
     }
 }
 
-fn in_words(error: PlanError) -> String {
+pub(super) fn in_words(error: PlanError) -> String {
     if let PlanError::Refused(refusals) = &error {
         return refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::lifecycle::{Command, Lifetime};
-use domain::plan::Plan;
+use domain::plan::{Plan, StepAction};
 use domain::rollout::Waiting;
 use domain::{Resource, ResourceId, Spec};
 
@@ -61,7 +61,11 @@ pub(super) fn leftovers(run: &Run<'_>) -> Verdict {
 /// What an earlier rollout began and nobody saw ready is finished by this one: a rollout succeeds when what its revision
 /// wants is there, not when there was nothing left to say. What was ready and broke since is no rollout's.
 pub(super) fn unfinished(run: &Run<'_>) -> Verdict {
-    let planned: BTreeSet<_> = run.plan.steps.iter().map(|step| &step.resource).collect();
+    let planned = run.plan.steps.iter().filter(|step| {
+        // What is cleaned up has the name of what lives, and is not that.
+        !matches!(step.action, StepAction::CleanUp { .. })
+    });
+    let planned: BTreeSet<_> = planned.map(|step| &step.resource).collect();
     let mut waits = Waits::default();
     for id in run.members.iter().filter(|id| !planned.contains(id)) {
         let Some(Resource::Live(body)) = run.states.get(id) else { continue };

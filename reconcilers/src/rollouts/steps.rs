@@ -10,7 +10,7 @@ use domain::rollout::Waiting;
 use domain::{Resource, ResourceId, Spec, Time};
 use uuid::Uuid;
 
-use super::beyond;
+use super::{beyond, left};
 
 /// A plan being carried out.
 pub struct Run<'a> {
@@ -64,7 +64,7 @@ pub fn removals(plan: &Plan, outcome: &Outcome) -> Vec<ResourceId> {
         Outcome::Succeeded => plan
             .steps
             .iter()
-            .filter(|step| step.action == StepAction::Delete)
+            .filter(|step| step.action.ends())
             .map(|step| step.resource.clone())
             .collect(),
     }
@@ -114,7 +114,7 @@ pub fn judge(run: &Run<'_>) -> Verdict {
     }
     match run.plan.header.purpose {
         Purpose::Delete => beyond::leftovers(run),
-        Purpose::Deploy | Purpose::Rollback => beyond::unfinished(run),
+        Purpose::Deploy | Purpose::Rollback | Purpose::Failover => beyond::unfinished(run),
     }
 }
 
@@ -138,11 +138,17 @@ impl Before {
                 None => {
                     before.done = false;
                     let earlier = plan.steps.get(index).map(|step| &step.action);
-                    let alike = matches!(
-                        (earlier, &step.action),
-                        (Some(StepAction::Create), StepAction::Create)
-                            | (Some(StepAction::Delete), StepAction::Delete)
-                    );
+                    let alike = match &step.action {
+                        StepAction::Create | StepAction::Relocate { .. } => matches!(
+                            earlier,
+                            Some(StepAction::Create | StepAction::Relocate { .. })
+                        ),
+                        StepAction::Delete => earlier == Some(&StepAction::Delete),
+                        StepAction::Change
+                        | StepAction::Replace { .. }
+                        | StepAction::Leave { .. }
+                        | StepAction::CleanUp { .. } => false,
+                    };
                     before.open &= alike && open.get(index).copied().unwrap_or(false);
                 }
             }
@@ -198,12 +204,24 @@ fn first_open(run: &Run<'_>, done_at: &[Option<Time>]) -> Waiting {
 
 fn status(run: &Run<'_>, step: &Step) -> Status {
     let state = run.states.get(&step.resource).unwrap_or(&Resource::Absent);
-    let spec = match (&step.action, &step.spec) {
-        (StepAction::Delete, _) => return deleted(state, run.now),
-        (StepAction::Create | StepAction::Change | StepAction::Replace { .. }, Some(spec)) => spec,
-        (StepAction::Create | StepAction::Change | StepAction::Replace { .. }, None) => {
-            return Status::Failed("the plan does not say what is wanted of it".into());
+    if let Some((cluster, uid)) = step.action.leaves()
+        && let Some(status) = left::giving_up(state, uid, cluster, run.now)
+    {
+        return status;
+    }
+    match &step.action {
+        StepAction::Delete => return deleted(state, run.now),
+        // That was done before the rest, or is up to the sweep.
+        StepAction::Leave { .. } | StepAction::CleanUp { .. } => {
+            return Status::Done { at: Time::default() };
         }
+        StepAction::Create
+        | StepAction::Change
+        | StepAction::Replace { .. }
+        | StepAction::Relocate { .. } => {}
+    }
+    let Some(spec) = &step.spec else {
+        return Status::Failed("the plan does not say what is wanted of it".into());
     };
     match state {
         Resource::Absent => declare(run, step, spec, Uuid::nil()),
@@ -216,7 +234,7 @@ fn status(run: &Run<'_>, step: &Step) -> Status {
     }
 }
 
-fn intend(command: Command) -> Status {
+pub(super) fn intend(command: Command) -> Status {
     Status::Intend(Box::new(command))
 }
 

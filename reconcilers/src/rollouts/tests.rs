@@ -285,3 +285,45 @@ fn a_shared_thing_that_went_since_the_plan_is_made_again() {
     let verdict = run(&plan, vec![(GATEWAY, buried)]);
     assert_eq!(word(&verdict), format!("Declare route/dev_shop_web, Declare {GATEWAY}"));
 }
+
+#[test]
+fn what_cannot_be_reached_is_given_up_and_made_anew_without_waiting() {
+    let from = id("cluster/a");
+    let away = |name| StepAction::Relocate { from: id("cluster/a"), uid: uid(name) };
+    let plan = plan(vec![
+        step(A, StepAction::CleanUp { cluster: from.clone(), uid: uid("earlier") }, &[]),
+        step(A, away(A), &[]),
+        step(B, away(B), &[1]),
+    ]);
+    let old = |name| then(declared(name, bucket("us", 0)), vec![ready(name)]);
+    let verdict = run(&plan, vec![(A, old(A)), (B, old(B))]);
+    assert_eq!(word(&verdict), format!("LeaveBehind {A}, LeaveBehind {B}"));
+    let leave = |name| {
+        let reason = "it is lost".into();
+        Command::LeaveBehind { uid: uid(name), reason, at: NOW }
+    };
+    let left = |name| then(declared(name, bucket("us", 0)), vec![ready(name), leave(name)]);
+    let going =
+        |name| then(declared(name, bucket("us", 0)), vec![ready(name), delete(true), leave(name)]);
+    let Verdict::Intend(intents) = run(&plan, vec![(A, left(A)), (B, going(B))]) else {
+        panic!("no intent")
+    };
+    assert_eq!(intents.len(), 2);
+    for (_, intent) in intents {
+        assert!(
+            matches!(intent, Command::Declare { uid: new, .. } if new != uid(A) && new != uid(B))
+        );
+    }
+    let done = || then(declared("another", bucket("eu", 0)), vec![ready("another")]);
+    assert_eq!(run(&plan, vec![(A, done()), (B, done())]), Verdict::Done);
+}
+
+#[test]
+fn what_is_left_is_no_member_any_more() {
+    let leave = StepAction::Leave { from: id("cluster/a"), uid: uid(A) };
+    let plan = plan(vec![step(A, leave, &[])]);
+    let live = given(declared(A, bucket("eu", 0)));
+    assert_eq!(word(&run(&plan, vec![(A, live)])), format!("LeaveBehind {A}"));
+    assert_eq!(run(&plan, vec![]), Verdict::Done);
+    assert_eq!(removals(&plan, &Outcome::Succeeded), [id(A)]);
+}

@@ -121,7 +121,10 @@ impl Bench {
                     self.put::<Resource>(kind, name, revise);
                 }
                 StepAction::Delete => self.delete(kind, name),
-                StepAction::Replace { why } => panic!("{why}"),
+                action @ (StepAction::Replace { .. }
+                | StepAction::Relocate { .. }
+                | StepAction::Leave { .. }
+                | StepAction::CleanUp { .. }) => panic!("{action:?}"),
             }
         }
         let deployment = plan.header.deployment.as_str();

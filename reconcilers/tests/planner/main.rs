@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 
 mod bench;
+mod fail_over;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

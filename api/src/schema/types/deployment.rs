@@ -33,6 +33,8 @@ pub(crate) struct Deployment {
     good_revision: Option<u64>,
     /// Its own resources, by id.
     members: Vec<ID>,
+    /// What it left in clusters that were lost. It is there until a plan removes it.
+    left_behind: Vec<LeftBehind>,
     /// The last change of the deployment itself.
     changed_at: Timestamp,
     /// The commit that led to this state.
@@ -41,6 +43,19 @@ pub(crate) struct Deployment {
     state: Box<State>,
     #[graphql(skip)]
     as_of: Option<AsOf>,
+}
+
+/// An incarnation that was given up without being removed, for nobody could reach it.
+#[derive(SimpleObject)]
+pub(crate) struct LeftBehind {
+    /// What it was, by id.
+    resource: ID,
+    /// Which incarnation.
+    uid: ID,
+    /// Where it is, by id.
+    cluster: ID,
+    /// Since when.
+    since: Timestamp,
 }
 
 /// The execution of a plan.
@@ -54,7 +69,7 @@ pub(crate) struct Rollout {
     plan_id: ID,
     /// The application's revision.
     revision: u64,
-    /// deploy, rollback or delete.
+    /// deploy, rollback, failover or delete.
     purpose: String,
     /// running, succeeded, failed or superseded.
     outcome: String,
@@ -118,6 +133,7 @@ pub(crate) const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Deploy => "deploy",
         Purpose::Rollback => "rollback",
+        Purpose::Failover => "failover",
         Purpose::Delete => "delete",
     }
 }
@@ -128,6 +144,17 @@ fn outcome(outcome: Option<&Outcome>) -> (&'static str, Option<String>) {
         Some(Outcome::Succeeded) => ("succeeded", None),
         Some(Outcome::Failed { reason }) => ("failed", Some(reason.clone())),
         Some(Outcome::Superseded) => ("superseded", None),
+    }
+}
+
+impl LeftBehind {
+    fn of(left: &domain::deployment::LeftBehind) -> Self {
+        Self {
+            resource: ID(left.resource.to_string()),
+            uid: ID(left.uid.to_string()),
+            cluster: ID(left.cluster.to_string()),
+            since: Timestamp(left.since),
+        }
     }
 }
 
@@ -145,6 +172,7 @@ impl Deployment {
             revision: state.rollout.as_ref().map(|rollout| rollout.revision),
             good_revision: state.good_revision,
             members: state.members.iter().map(|member| ID(member.to_string())).collect(),
+            left_behind: state.left_behind.iter().map(LeftBehind::of).collect(),
             changed_at: Timestamp(row.time),
             position: Position(row.position),
             state: Box::new(state),

@@ -26,7 +26,7 @@ pub(crate) struct Plan {
     environment: String,
     /// The application's revision.
     revision: u64,
-    /// deploy, rollback or delete.
+    /// deploy, rollback, failover or delete.
     purpose: String,
     /// What approvals sign.
     hash: String,
@@ -57,8 +57,12 @@ pub(crate) struct PlanCounts {
     change: u32,
     /// Deleted, then made anew.
     replace: u32,
-    /// Deleted.
+    /// Deleted, or removed from where it was left behind.
     delete: u32,
+    /// Made anew in another cluster, for its own is lost.
+    relocate: u32,
+    /// Left behind in a cluster that is lost.
+    leave: u32,
 }
 
 /// Where workloads go.
@@ -88,7 +92,7 @@ pub(crate) struct PlanStep {
     resource: ID,
     /// What.
     action: StepName,
-    /// What forces a replacement.
+    /// What forces a replacement, and where something is left behind or was.
     forced_by: Option<String>,
     /// The class it is made from, `<type>_<class>`.
     class: Option<String>,
@@ -117,6 +121,12 @@ pub(crate) enum StepName {
     Replace,
     /// It is deleted.
     Delete,
+    /// It is made anew in another cluster, for its own is lost: what is there is left behind.
+    Relocate,
+    /// It is no longer wanted, and its cluster is lost: what is there is left behind.
+    Leave,
+    /// What was left behind in a cluster that is back is removed.
+    CleanUp,
 }
 
 /// One field's change.
@@ -178,7 +188,9 @@ impl Plan {
                 StepAction::Create => counts.create += 1,
                 StepAction::Change => counts.change += 1,
                 StepAction::Replace { .. } => counts.replace += 1,
-                StepAction::Delete => counts.delete += 1,
+                StepAction::Delete | StepAction::CleanUp { .. } => counts.delete += 1,
+                StepAction::Relocate { .. } => counts.relocate += 1,
+                StepAction::Leave { .. } => counts.leave += 1,
             }
         }
         let header = &recorded.plan.header;
@@ -203,6 +215,10 @@ impl Plan {
     }
 }
 
+fn is_lost(cluster: &domain::ResourceId) -> String {
+    format!("{cluster} is lost")
+}
+
 impl PlanPlacement {
     fn of(placement: &plan::Placement) -> Self {
         let score = |score: &plan::Score| PlanScore {
@@ -224,6 +240,11 @@ impl PlanStep {
             StepAction::Change => (StepName::Change, None),
             StepAction::Replace { why } => (StepName::Replace, Some(why.clone())),
             StepAction::Delete => (StepName::Delete, None),
+            StepAction::Relocate { from, .. } => (StepName::Relocate, Some(is_lost(from))),
+            StepAction::Leave { from, .. } => (StepName::Leave, Some(is_lost(from))),
+            StepAction::CleanUp { cluster, .. } => {
+                (StepName::CleanUp, Some(format!("it was left behind in {cluster}")))
+            }
         };
         let change = |change: &plan::FieldChange| FieldChange {
             path: change.path.clone(),

@@ -10,8 +10,19 @@ use crate::plan::{Step, StepAction};
 /// Puts every step after those it waits for, and says which these are.
 ///
 /// What is made or changed comes after what it needs. What is deleted comes after everything that used it has been
-/// changed or deleted.
-pub(super) fn ordered(mut steps: Vec<Step>, live: &Resources) -> Vec<Step> {
+/// changed or deleted. What was left behind is removed first: it waits for nothing, and may be in the way.
+pub(super) fn ordered(steps: Vec<Step>, live: &Resources) -> Vec<Step> {
+    let cleans = |step: &Step| matches!(step.action, StepAction::CleanUp { .. });
+    let (mut first, rest): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(cleans);
+    let shift = u32::try_from(first.len()).unwrap_or(u32::MAX);
+    first.extend(in_order(rest, live).into_iter().map(|mut step| {
+        step.after.iter_mut().for_each(|index| *index = index.saturating_add(shift));
+        step
+    }));
+    first
+}
+
+fn in_order(mut steps: Vec<Step>, live: &Resources) -> Vec<Step> {
     // Creation first, then deletion, each by id: the order among those that do not wait for each other.
     steps.sort_by(|a, b| (is_delete(a), &a.resource).cmp(&(is_delete(b), &b.resource)));
     let index: BTreeMap<&ResourceId, usize> =
@@ -44,7 +55,7 @@ pub(super) fn ordered(mut steps: Vec<Step>, live: &Resources) -> Vec<Step> {
 }
 
 fn is_delete(step: &Step) -> bool {
-    step.action == StepAction::Delete
+    step.action.ends()
 }
 
 /// What is wanted has no cycles ([`super::super::expand`]); what is left of half-done rollouts might. One edge of
