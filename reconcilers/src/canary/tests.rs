@@ -3,7 +3,6 @@
 use domain::Decider as _;
 use domain::kinds::KindName;
 use domain::lifecycle::Lifetime;
-use domain::text::OutputMap;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
