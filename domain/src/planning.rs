@@ -8,6 +8,7 @@ mod build;
 mod canaries;
 mod class_match;
 mod compare;
+mod disks;
 mod fields;
 mod graph;
 mod guardrails;

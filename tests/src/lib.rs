@@ -9,6 +9,7 @@
 
 mod files;
 pub mod history;
+pub mod rng;
 pub mod samples;
 
 use std::collections::BTreeMap;

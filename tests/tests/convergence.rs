@@ -18,8 +18,6 @@ mod checks;
 mod life;
 #[path = "convergence/plane.rs"]
 mod plane;
-#[path = "convergence/rng.rs"]
-mod rng;
 #[path = "convergence/rogue.rs"]
 mod rogue;
 #[path = "convergence/wanted.rs"]

@@ -11,6 +11,8 @@ use crate::kinds::workload::{Mode, REPLICAS_MAX, Scale, Strategy};
 
 /// The prefix of annotations that say what Score does not.
 const PREFIX: &str = "cairn.dev/";
+/// The annotation by which score-k8s is told what a workload becomes (score-k8s: `Deployment` or `StatefulSet`).
+const SCORE_K8S_KIND: &str = "k8s.score.dev/kind";
 /// The keys of settings.
 pub(super) const SETTINGS: &[&str] = &["kind", "schedule", "replicas", "scale", "strategy"];
 /// Average CPU use aimed at where none is said, in percent of the request (Kubernetes: 80).
@@ -18,6 +20,7 @@ const CPU_PERCENT: u32 = 80;
 const SORTS: &[(&str, Sort)] = &[
     ("service", Sort::Service),
     ("worker", Sort::Worker),
+    ("stateful", Sort::Stateful),
     ("job", Sort::Job),
     ("cron", Sort::Cron),
 ];
@@ -26,6 +29,7 @@ const SORTS: &[(&str, Sort)] = &[
 enum Sort {
     Service,
     Worker,
+    Stateful,
     Job,
     Cron,
 }
@@ -72,6 +76,7 @@ impl Reader<'_> {
     pub(super) fn annotated(&mut self, annotations: &Node, spot: &Spot) -> Settings {
         let Value::Mapping(entries) = &annotations.value else { return Settings::default() };
         let mut settings = Vec::new();
+        settings.extend(said_to_score_k8s(entries));
         for entry in entries {
             let Some(key) = entry.key.strip_prefix(PREFIX) else { continue };
             let known = ["kind", "schedule", "replicas", "strategy"];
@@ -142,7 +147,7 @@ impl Reader<'_> {
             (None | Some(Sort::Cron), Some(schedule)) => {
                 return Mode::Cron { schedule: schedule.clone() };
             }
-            (Some(Sort::Service | Sort::Worker | Sort::Job), Some(_)) => {
+            (Some(Sort::Service | Sort::Worker | Sort::Stateful | Sort::Job), Some(_)) => {
                 let place = said.map_or(place, |(_, place)| place);
                 self.findings
                     .error(place, "a workload with a `schedule` is of the kind `cron`")
@@ -160,16 +165,28 @@ impl Reader<'_> {
                     .error(place, "the kind `service` needs a port to answer on")
                     .hint("add a port, or say `kind: worker`");
             }
-            (None | Some(Sort::Service | Sort::Worker | Sort::Job), None) => {}
+            (None | Some(Sort::Service | Sort::Worker | Sort::Stateful | Sort::Job), None) => {}
         }
         match said.map(|(sort, _)| sort) {
             Some(Sort::Service) => Mode::Service,
             Some(Sort::Worker | Sort::Cron) => Mode::Worker,
+            Some(Sort::Stateful) => Mode::Stateful,
             Some(Sort::Job) => Mode::Job,
             None if ports > 0 => Mode::Service,
             None => Mode::Worker,
         }
     }
+}
+
+/// The kind, where the developer said it to score-k8s and not to us.
+fn said_to_score_k8s(entries: &[Entry]) -> Option<Entry> {
+    let own = entries.iter().any(|entry| entry.key.strip_prefix(PREFIX) == Some("kind"));
+    let entry = entries.iter().find(|entry| !own && entry.key == SCORE_K8S_KIND)?;
+    let Value::Scalar(scalar) = &entry.value.value else { return None };
+    let value = Value::Scalar(Scalar { text: "stateful".to_owned(), plain: false });
+    let value = Node { place: entry.value.place, value };
+    let is_stateful = scalar.text == "StatefulSet";
+    is_stateful.then(|| Entry { key: "kind".to_owned(), key_place: entry.key_place, value })
 }
 
 /// Annotations that the developer meant for somebody else than us.

@@ -32,6 +32,8 @@ pub enum Mode {
     Service,
     /// Runs always and answers nobody.
     Worker,
+    /// Runs always; each replica keeps its name, and has a disk of its own for every volume that is mounted.
+    Stateful,
     /// Runs once for each revision of its spec, to the end.
     Job,
     /// Runs at times.
@@ -277,6 +279,14 @@ impl Kind for Workload {
         if min > max || max > REPLICAS_MAX {
             violations.push(Violation::new("scale", format!("must be min <= max <= {REPLICAS_MAX}")));
         }
+        if spec.mode == Mode::Stateful && matches!(spec.scale, Scale::Auto { .. }) {
+            let words = "must be a fixed number where each replica has disks of its own";
+            violations.push(Violation::new("scale", words));
+        }
+        if spec.mode == Mode::Stateful && spec.strategy == Strategy::Recreate {
+            let words = "must be rolling where each replica has disks of its own: one is replaced after the other";
+            violations.push(Violation::new("strategy", words));
+        }
         violations.extend(spec.canary().map(|canary| canary.validate(&spec.mode)).unwrap_or_default());
         violations
     }
@@ -287,8 +297,12 @@ impl Kind for Workload {
         ready.chain(texts).collect()
     }
 
-    fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
-        OutputDeclaration::plain(&["name", "hostname", "port"])
+    fn outputs(spec: &Spec) -> Vec<OutputDeclaration> {
+        let names: &[_] = match spec.mode {
+            Mode::Stateful => &["name", "hostname", "port", "peers"],
+            Mode::Service | Mode::Worker | Mode::Job | Mode::Cron { .. } => &["name", "hostname", "port"],
+        };
+        OutputDeclaration::plain(names)
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {

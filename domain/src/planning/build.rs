@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::refusal::{Refusal, RefusalCode};
 use super::requests::Requests;
 use super::{Context, RESOURCES_MAX, Wanted, graph};
-use super::{canaries, guardrails};
+use super::{canaries, disks, guardrails};
 use crate::application::Model;
 use crate::environment;
 use crate::kind::OutputDeclaration;
@@ -79,6 +79,7 @@ pub(super) fn build(scene: &Scene<'_>, site: &Site<'_>) -> Built {
     builder.claim_cluster();
     builder.build_resources();
     builder.build_workloads();
+    disks::hand_out(&mut builder.built);
     canaries::complete(scene, &mut builder.built);
     guardrails::check(scene, &mut builder.built);
     let mut built = builder.built;

@@ -158,6 +158,10 @@ impl<'a> Builder<'a> {
         container.args.clone_from(&migrate.args);
         (container.liveness, container.readiness) = (None, None);
         container.before.clear();
+        if workload.mode == Mode::Stateful {
+            // They are the replicas'.
+            container.volumes.clear();
+        }
         let job = match names::migration(id) {
             Ok(job) => job,
             Err(invalid) => {

@@ -31,9 +31,8 @@ pub fn health(object: &Value) -> SeenState {
     match text(object, "/kind") {
         "Deployment" => deployment(object),
         "Job" => job(object),
-        "Certificate" | "DNSEndpoint" | "Gateway" | "GRPCRoute" | "HTTPRoute" | "ListenerSet" => {
-            any::health(object)
-        }
+        "Certificate" | "DNSEndpoint" | "Gateway" | "GRPCRoute" | "HTTPRoute" | "ListenerSet"
+        | "StatefulSet" => any::health(object),
         _ => SeenState::Ready,
     }
 }

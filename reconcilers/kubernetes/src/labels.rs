@@ -127,7 +127,16 @@ fn unambiguous(text: &str, owner: &str) -> String {
 /// A name made of others, cut where it is too long.
 #[must_use]
 pub fn fitting(name: &str) -> String {
-    if name.len() <= LENGTH_MAX { name.to_owned() } else { with_digest(name, name.as_bytes()) }
+    within(name, LENGTH_MAX)
+}
+
+/// A name of so many letters at most, cut where it is longer.
+#[must_use]
+pub fn within(name: &str, length_max: usize) -> String {
+    if name.len() <= length_max {
+        return name.to_owned();
+    }
+    digested(name, name.as_bytes(), length_max)
 }
 
 /// Text as the value of a label.
@@ -138,8 +147,12 @@ fn value(text: &str) -> String {
 /// A name with the digest of what it stands for, so that another content has another name.
 #[must_use]
 pub fn with_digest(name: &str, content: &[u8]) -> String {
+    digested(name, content, LENGTH_MAX)
+}
+
+fn digested(name: &str, content: &[u8], length_max: usize) -> String {
     let digits: String = Hash::of(content).to_hex().chars().take(8).collect();
-    let head: String = name.chars().take(LENGTH_MAX - 9).collect();
+    let head: String = name.chars().take(length_max - 9).collect();
     format!("{}-{digits}", head.trim_end_matches('-'))
 }
 

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use entry::{CERT_MANAGER, EXTERNAL_DNS, GATEWAY_API};
 pub use entry::{certificate, dns_record, gateway, route};
+pub(crate) use network::peers_name;
 pub use volume::volume;
 pub use workload::{canary, workload};
 
@@ -27,6 +28,9 @@ use crate::labels;
 /// The level of the Pod Security Standards that namespaces enforce (Kubernetes: GA since 1.25).
 const POD_SECURITY: &str = "restricted";
 
+/// The longest name of a StatefulSet.
+const STATEFUL_LENGTH_MAX: usize = 52;
+
 /// One object, as it is applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
@@ -34,6 +38,8 @@ pub struct Object {
     pub body: Value,
     /// Key of its `data` → where the value is kept. Filled in at the last moment.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// It is ours by its name, whoever made it.
+    pub taken: bool,
 }
 
 /// Which object: everything but what it says.
@@ -74,7 +80,17 @@ impl Object {
         if let Value::Object(rest) = rest {
             body.extend(rest);
         }
-        Self { body: Value::Object(body), secrets: BTreeMap::new() }
+        Self::bare(Value::Object(body))
+    }
+
+    /// One of this text and without secrets.
+    pub(crate) const fn bare(body: Value) -> Self {
+        Self { body, secrets: BTreeMap::new(), taken: false }
+    }
+
+    /// Takes it over from whoever made it: its name says that it is ours.
+    fn taken(self) -> Self {
+        Self { taken: true, ..self }
     }
 
     /// Marks it as the last of what was asked for.
@@ -155,6 +171,12 @@ impl Names {
     }
 }
 
+/// What the StatefulSet of a workload is called: its pods carry the name with a revision behind it in a label, so there
+/// are fewer letters than for others (Kubernetes: `controller-revision-hash`).
+fn stateful_name(name: &str) -> String {
+    labels::within(name, STATEFUL_LENGTH_MAX)
+}
+
 /// What a resource's objects are called, and the namespace that they are in.
 #[must_use]
 pub fn address(target: &Target) -> (String, String) {
@@ -186,7 +208,7 @@ pub fn namespace_called(target: &Target, name: &str, pod_security: &str) -> Obje
             },
         },
     });
-    Object { body, secrets: BTreeMap::new() }
+    Object::bare(body)
 }
 
 /// The value of a text that is not secret.

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::kinds::workload::Mode;
 use domain::kinds::{Volume, Workload};
 use domain::text::{Inputs, OutputValue};
 use domain::{ResourceId, SecretRef, StreamId};
@@ -115,15 +116,17 @@ impl Hosted for Workload {
     fn published(scene: Scene<'_, Self>, _: Option<&str>) -> domain::OutputMap {
         let (name, namespace) = objects::address(scene.target);
         let port = scene.spec.ports.values().next().map_or(0, |port| port.port);
+        let host = |name: &str| OutputValue::plain(format!("{name}.{namespace}.svc.cluster.local"));
+        let stateful = scene.spec.mode == Mode::Stateful;
+        let peers = stateful.then(|| ("peers".to_owned(), host(&objects::peers_name(&name))));
         [
-            (
-                "hostname".to_owned(),
-                OutputValue::plain(format!("{name}.{namespace}.svc.cluster.local")),
-            ),
+            ("hostname".to_owned(), host(&name)),
             ("name".to_owned(), OutputValue::plain(name)),
             ("port".to_owned(), OutputValue::plain(port)),
         ]
-        .into()
+        .into_iter()
+        .chain(peers)
+        .collect()
     }
 }
 

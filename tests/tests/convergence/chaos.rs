@@ -6,7 +6,7 @@ use journal::testing;
 use reconcilers::Target;
 use sim::{Fault, Operation};
 
-use crate::rng::Rng;
+use tests::rng::Rng;
 
 /// A source of faults that can be stopped. Clones share it.
 #[derive(Clone)]

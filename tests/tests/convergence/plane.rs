@@ -21,9 +21,9 @@ use uuid::Uuid;
 
 use crate::chaos::Chaos;
 use crate::checks::Checks;
-use crate::rng::Rng;
 use crate::rogue::Rogue;
 use crate::wanted::{self, Wanted};
+use tests::rng::Rng;
 
 pub struct Virtual(AtomicI64);
 

@@ -8,7 +8,7 @@ use domain::plan::{Header, Pins, Plan, Purpose, ResourcePin, Step, StepAction};
 use domain::{KindName, Name, Resource, ResourceId, Spec};
 use serde_json::{Value, json};
 
-use crate::rng::Rng;
+use tests::rng::Rng;
 
 /// The cluster that everything runs on.
 pub const CLUSTER: &str = "cluster/a";

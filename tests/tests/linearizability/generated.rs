@@ -2,7 +2,7 @@
 
 use tests::history::{Act, Id, Moment, Operation, Outcome, Violation, check};
 
-use crate::rng::Rng;
+use tests::rng::Rng;
 
 /// How many histories are made.
 const HISTORIES: u64 = 10_000;

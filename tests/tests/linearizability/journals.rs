@@ -13,7 +13,7 @@ use tests::history::{Act, Id, Operation, Outcome, check};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::rng::Rng;
+use tests::rng::Rng;
 
 /// How many do things at the same time.
 const CLIENTS: u64 = 6;

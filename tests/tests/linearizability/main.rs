@@ -12,5 +12,3 @@
 mod generated;
 mod jetstream;
 mod journals;
-#[path = "../convergence/rng.rs"]
-mod rng;

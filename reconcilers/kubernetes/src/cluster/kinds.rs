@@ -31,7 +31,7 @@ const fn kind(api_version: &'static str, kind: &'static str, plural: &'static st
 }
 
 /// Each is one watch per cluster.
-pub(crate) const WATCHED: [Watched; 13] = [
+pub(crate) const WATCHED: [Watched; 14] = [
     of("v1", "Namespace", "namespaces", false),
     kind("v1", "ServiceAccount", "serviceaccounts"),
     kind("v1", "ConfigMap", "configmaps"),
@@ -43,6 +43,7 @@ pub(crate) const WATCHED: [Watched; 13] = [
     kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
     kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"),
     kind("apps/v1", "Deployment", "deployments"),
+    kind("apps/v1", "StatefulSet", "statefulsets"),
     kind("batch/v1", "Job", "jobs"),
     kind("batch/v1", "CronJob", "cronjobs"),
 ];

@@ -63,5 +63,5 @@ pub(crate) fn object(
             "annotations": annotations,
         },
     });
-    Object { body, secrets: BTreeMap::new() }
+    Object::bare(body)
 }

@@ -83,7 +83,7 @@ impl Sealing {
             "type": "Opaque",
             "data": data,
         });
-        Object { body, secrets: BTreeMap::new() }
+        Object::bare(body)
     }
 }
 

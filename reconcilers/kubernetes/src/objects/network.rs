@@ -1,6 +1,6 @@
 //! How others reach a workload, and who may.
 
-use domain::kinds::workload::{Protocol, Spec};
+use domain::kinds::workload::{Port, Protocol, Spec};
 use reconcilers::Target;
 use serde_json::{Value, json};
 
@@ -22,20 +22,38 @@ pub(super) fn service(target: &Target, names: &Names, spec: &Spec) -> Option<Obj
     if spec.ports.is_empty() {
         return None;
     }
-    let ports: Vec<Value> = spec
-        .ports
-        .iter()
-        .map(|(name, port)| {
-            json!({
-                "name": port_name(name),
-                "port": port.port,
-                "targetPort": port.target_port,
-                "protocol": protocol(port.protocol),
-            })
-        })
-        .collect();
-    let body = json!({ "spec": { "selector": selector(target), "ports": ports } });
+    let body = json!({ "spec": { "selector": selector(target), "ports": ports(spec) } });
     Some(Object::new(&names.key("v1", "Service"), target, body))
+}
+
+/// The service by which each of its replicas has a name: `<set>-<number>.<service>`. Those that are not ready yet have
+/// one too, since they may have to find each other first.
+pub(super) fn peers(target: &Target, names: &Names, spec: &Spec) -> Object {
+    let mut service = json!({
+        "clusterIP": "None", "publishNotReadyAddresses": true, "selector": selector(target),
+    });
+    if let (false, Some(fields)) = (spec.ports.is_empty(), service.as_object_mut()) {
+        fields.insert("ports".into(), json!(ports(spec)));
+    }
+    let key = names.called("v1", "Service", peers_name(&names.name));
+    Object::new(&key, target, json!({ "spec": service }))
+}
+
+/// What that service is called.
+pub(crate) fn peers_name(name: &str) -> String {
+    labels::fitting(&format!("{name}-peers"))
+}
+
+fn ports(spec: &Spec) -> Vec<Value> {
+    let port = |(name, port): (&String, &Port)| {
+        json!({
+            "name": port_name(name),
+            "port": port.port,
+            "targetPort": port.target_port,
+            "protocol": protocol(port.protocol),
+        })
+    };
+    spec.ports.iter().map(port).collect()
 }
 
 /// A port's name as Kubernetes has it: at most 15 bytes (RFC 6335), with a letter among them. Score allows more.

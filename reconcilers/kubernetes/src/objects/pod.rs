@@ -1,10 +1,11 @@
 //! The pods of a workload: its containers, and what they read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use domain::kinds::workload::{Container, FileContent, Probe, Quantities, Readiness, Spec};
+use domain::kinds::KindName;
+use domain::kinds::workload::{Container, FileContent, Mode, Probe, Quantities, Readiness, Spec};
 use domain::text::{Inputs, OutputValue, Unresolved};
 use domain::{SecretRef, Text};
 use reconcilers::Target;
@@ -24,6 +25,8 @@ const PROBE_SECONDS: u32 = 5;
 pub(super) struct Pod {
     pub(super) template: Value,
     pub(super) reads: Vec<Object>,
+    /// Volumes of which each replica has one of its own, by name.
+    pub(super) own: BTreeSet<String>,
 }
 
 /// What is put together while containers are rendered.
@@ -33,6 +36,9 @@ struct Builder<'a> {
     inputs: &'a Inputs,
     volumes: BTreeMap<String, Value>,
     reads: Vec<Object>,
+    /// Each replica has volumes of its own.
+    stateful: bool,
+    own: BTreeSet<String>,
 }
 
 /// A file or variable, wherever its value comes from.
@@ -49,8 +55,9 @@ pub(super) fn pod(
     inputs: &Inputs,
     restart: Option<&str>,
 ) -> Result<Pod, Unresolved> {
-    let mut builder =
-        Builder { target, names, inputs, volumes: BTreeMap::new(), reads: Vec::new() };
+    let stateful = spec.mode == Mode::Stateful;
+    let (volumes, reads, own) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+    let mut builder = Builder { target, names, inputs, volumes, reads, stateful, own };
     let (mut containers, mut before) = (Vec::new(), Vec::new());
     for (name, container) in ordered(&spec.containers) {
         let mut rendered = builder.container(name, container)?;
@@ -92,7 +99,8 @@ pub(super) fn pod(
     let mut annotations: BTreeMap<String, String> = spec.annotations.clone();
     annotations.extend(labels::annotations(target));
     let metadata = json!({ "labels": labels::labels(target), "annotations": annotations });
-    Ok(Pod { template: json!({ "metadata": metadata, "spec": pod }), reads: builder.reads })
+    let template = json!({ "metadata": metadata, "spec": pod });
+    Ok(Pod { template, reads: builder.reads, own: builder.own })
 }
 
 /// Those that something waits for come first, each before what waits for it.
@@ -305,10 +313,18 @@ impl Builder<'_> {
         let mut mounts = Vec::new();
         for (path, mount) in &container.volumes {
             let claim = plain(&mount.source, self.inputs)?;
-            let name = labels::with_digest("volume", claim.as_bytes());
-            let source = json!({ "claimName": claim });
-            self.volumes
-                .insert(name.clone(), json!({ "name": name, "persistentVolumeClaim": source }));
+            let is_managed =
+                mount.source.references().any(|it| it.resource.kind == KindName::Volume);
+            let name = if self.stateful && is_managed {
+                self.own.insert(claim.clone());
+                claim
+            } else {
+                let name = labels::with_digest("volume", claim.as_bytes());
+                let source = json!({ "claimName": claim });
+                let volume = json!({ "name": name, "persistentVolumeClaim": source });
+                self.volumes.insert(name.clone(), volume);
+                name
+            };
             let mut json = json!({ "name": name, "mountPath": path, "readOnly": mount.read_only });
             if let Some(inside) = &mount.path {
                 set(&mut json, "subPath", json!(inside.trim_start_matches('/')));

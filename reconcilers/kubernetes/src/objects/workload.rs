@@ -1,4 +1,6 @@
-//! What a workload becomes: a Deployment, a Job or a CronJob, and what belongs to it.
+//! What a workload becomes: a Deployment, a StatefulSet, a Job or a CronJob, and what belongs to it.
+
+use std::collections::BTreeSet;
 
 use domain::commit::Hash;
 use domain::kinds::workload::{Mode, Scale, Spec, Strategy};
@@ -6,9 +8,10 @@ use domain::text::{Inputs, Unresolved};
 use reconcilers::Target;
 use serde_json::{Map, Value, json};
 
-use super::network::{policy, selector, service};
+use super::network::{peers, peers_name, policy, selector, service};
 use super::pod::pod;
-use super::{Names, Object};
+use super::volume::claim_spec;
+use super::{Names, Object, stateful_name};
 use crate::labels;
 
 /// Seconds without progress after which a rollout counts as stuck: Kubernetes' default.
@@ -17,6 +20,9 @@ const PROGRESS_SECONDS: u32 = 600;
 const PODS_MORE: &str = "25%";
 /// Tries of a job before it counts as failed.
 const TRIES: u32 = 3;
+/// The size in a StatefulSet's templates of claims, which can never be changed. The volumes make the claims themselves,
+/// at their size, before it looks for them.
+const CLAIM_GIB: u32 = 1;
 /// Old replica sets that are kept: going back is a new rollout, by Cairn's own revisions.
 const HISTORY: u32 = 2;
 
@@ -54,7 +60,7 @@ fn made(
     digest: Hash,
 ) -> Result<Vec<Object>, Unresolved> {
     let restart = match spec.mode {
-        Mode::Service | Mode::Worker => None,
+        Mode::Service | Mode::Worker | Mode::Stateful => None,
         Mode::Job | Mode::Cron { .. } => Some("Never"),
     };
     let pod = pod(target, names, spec, inputs, restart)?;
@@ -68,6 +74,11 @@ fn made(
             objects.extend(scaler(target, names, spec));
             objects.extend(disruption_budget(target, names, spec));
             deployment(target, names, spec, pod.template)
+        }
+        Mode::Stateful => {
+            objects.push(peers(target, names, spec));
+            objects.extend(disruption_budget(target, names, spec));
+            stateful_set(target, names, spec, pod.template, &pod.own)
         }
         Mode::Job => {
             // Most of a job cannot be changed (Kubernetes: immutable): another revision is another job.
@@ -112,6 +123,34 @@ fn deployment(target: &Target, names: &Names, spec: &Spec, template: Value) -> O
         body.insert("replicas".into(), json!(replicas));
     }
     Object::new(&names.key("apps/v1", "Deployment"), target, json!({ "spec": body }))
+}
+
+fn stateful_set(
+    target: &Target,
+    names: &Names,
+    spec: &Spec,
+    template: Value,
+    own: &BTreeSet<String>,
+) -> Object {
+    let claims = own
+        .iter()
+        .map(|name| json!({ "metadata": { "name": name }, "spec": claim_spec(CLAIM_GIB) }));
+    let mut body = Map::from_iter([
+        ("serviceName".to_owned(), json!(peers_name(&names.name))),
+        ("selector".to_owned(), json!({ "matchLabels": selector(target) })),
+        // One after the other when they are replaced, all the same. In order at the start as well, a replica that
+        // never gets ready would keep a fix from being rolled out (Kubernetes: StatefulSet, forced rollback).
+        ("podManagementPolicy".to_owned(), json!("Parallel")),
+        ("updateStrategy".to_owned(), json!({ "type": "RollingUpdate" })),
+        ("revisionHistoryLimit".to_owned(), json!(HISTORY)),
+        ("volumeClaimTemplates".to_owned(), claims.collect()),
+        ("template".to_owned(), spread(template, target, spec)),
+    ]);
+    if let Scale::Fixed(replicas) = spec.scale {
+        body.insert("replicas".into(), json!(replicas));
+    }
+    let key = names.called("apps/v1", "StatefulSet", stateful_name(&names.name));
+    Object::new(&key, target, json!({ "spec": body }))
 }
 
 /// Replicas go to different zones where there are any.

@@ -161,11 +161,14 @@ fn is_ours(key: &Key) -> bool {
     key.kind != "Pod"
 }
 
+/// Whether it goes when it is no longer wanted. A disk holds data: it stays until all of its volume is deleted.
+fn goes(key: &Key, entry: &Entry) -> bool {
+    is_ours(key) && key.kind != "PersistentVolumeClaim" && entry.deleting.is_none()
+}
+
 fn has_leftovers(found: &Found, wanted: &[Object]) -> bool {
     let wanted: BTreeSet<Key> = wanted.iter().map(Object::key).collect();
-    found
-        .iter()
-        .any(|(key, entry)| is_ours(key) && entry.deleting.is_none() && !wanted.contains(key))
+    found.iter().any(|(key, entry)| goes(key, entry) && !wanted.contains(key))
 }
 
 /// The first object that is not there, or not ours in all that we said of it.
@@ -209,7 +212,7 @@ pub(super) async fn apply(
     }
     let keys: BTreeSet<Key> = wanted.iter().map(Object::key).collect();
     for (key, entry) in &found {
-        if is_ours(key) && !keys.contains(key) && entry.deleting.is_none() {
+        if goes(key, entry) && !keys.contains(key) {
             cluster.delete(key, &entry.uid).await?;
         }
     }
@@ -242,7 +245,7 @@ async fn apply_one(
         values.insert(name.clone(), clusters.secret(reference).await?);
     }
     // What is ours is set right; what is not known to be ours is not taken from anybody.
-    cluster.apply(&key, &object.filled(&values), found.is_some()).await
+    cluster.apply(&key, &object.filled(&values), found.is_some() || object.taken).await
 }
 
 /// Makes the namespace, unless it is there. One that somebody else made is theirs.

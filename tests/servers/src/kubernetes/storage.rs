@@ -18,6 +18,7 @@ impl ControlPlane {
                 "annotations": { "storageclass.kubernetes.io/is-default-class": "true" },
             },
             "provisioner": "kubernetes.io/no-provisioner",
+            "allowVolumeExpansion": true,
             "volumeBindingMode": "WaitForFirstConsumer",
         });
         self.make("/apis/storage.k8s.io/v1/storageclasses", &class);

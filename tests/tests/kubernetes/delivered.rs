@@ -1,5 +1,4 @@
 //! The main job on a real Kubernetes: a real API server, its controllers and scheduler; nodes and pods pretend.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use std::path::Path;
 

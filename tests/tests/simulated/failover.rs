@@ -1,5 +1,4 @@
 //! A cluster is lost, what ran there runs elsewhere, and the cluster comes back.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use std::sync::Arc;
 

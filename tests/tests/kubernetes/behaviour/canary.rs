@@ -8,7 +8,8 @@ use domain::plan::Purpose;
 use serde_json::{Value, json};
 use tests::{namespace, now};
 
-use crate::{World, server::Server};
+use super::World;
+use crate::server::Server;
 
 /// A route, and steps of which each has to be promoted.
 const STEPS: &str = "resources:\n  all: {type: route, params: {workload: NAME, host: NAME.test}}\n\

@@ -1,6 +1,5 @@
 //! Every operation with every fault of an API server: what is wanted is there in the end, once, nothing of it is left
 //! behind, and no more is asked than twice of what a calm day takes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,13 +1,7 @@
 //! Charts of Helm on a real API server: rendered by the pinned program, applied, upgraded, hooked, removed.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
-#[path = "helm/release.rs"]
 mod release;
-#[path = "helm/server.rs"]
-mod server;
-#[path = "helm/sources.rs"]
 mod sources;
-#[path = "helm/support.rs"]
 mod support;
 
 use domain::plan::Purpose;

@@ -1,5 +1,4 @@
 //! A real cluster is cut off, what ran there runs on another real one, and the first comes back.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use domain::deployment::{self, Deployment};
 use domain::environment::Environment;

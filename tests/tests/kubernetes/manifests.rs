@@ -1,8 +1,6 @@
 //! Kubernetes objects as somebody wrote them, on a real API server: what public charts become, applied, changed,
 //! diffed, drifted and removed.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
-#[path = "manifests/set.rs"]
 mod set;
 
 use std::collections::BTreeMap;

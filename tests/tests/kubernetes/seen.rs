@@ -1,5 +1,4 @@
 //! What a developer sees of a workload on a real Kubernetes.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, PRETENDED};
 use tests::{Plane, now};
 
-use crate::release::{Release, object};
+use super::release::{Release, object};
 use crate::server::Server;
 
 const CHART: &str = "helm/real_gateway_doorman";
@@ -74,14 +74,14 @@ async fn is_gone(plane: &Plane, id: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_cluster_lacks_is_installed_on_the_first_need_and_goes_after_the_last() {
-    let cluster = crate::control_plane();
+    let cluster = super::control_plane();
     let _ = cluster.kubectl(&["delete", "gatewayclass", PRETENDED]);
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let server = Server::start();
     let archive = Release::new("shop", directory.path()).package();
     let digest = Hash::of(&archive).to_hex();
-    server.put("/index.yaml", crate::sources::index("1.0.0", "a.tgz", &digest).as_bytes());
+    server.put("/index.yaml", super::sources::index("1.0.0", "a.tgz", &digest).as_bytes());
     server.put("/a.tgz", &archive);
     offer(&plane).await;
     apply(&plane, directory.path(), "first").await;
@@ -117,7 +117,7 @@ async fn what_a_cluster_lacks_is_installed_on_the_first_need_and_goes_after_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_cluster_brings_along_is_not_installed_again() {
-    let cluster = crate::control_plane();
+    let cluster = super::control_plane();
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let server = Server::start();

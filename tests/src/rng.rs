@@ -5,10 +5,12 @@
 pub struct Rng(u64);
 
 impl Rng {
+    /// The numbers of a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d)
     }
 
+    /// The next number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,10 +28,12 @@ impl Rng {
         self.next() % 1_000 < n
     }
 
+    /// One of several; none if there are none.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len()))
     }
 
+    /// Other numbers, that go their own way.
     pub fn fork(&mut self) -> Self {
         Self(self.next())
     }

@@ -1,5 +1,4 @@
 //! The main job on real input: brought up, changed, broken, looked at as it was, taken down.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 #![allow(
     clippy::wildcard_enum_match_arm,
     reason = "most of what happens is not what a test asks about"

@@ -7,7 +7,7 @@ use kubernetes::Charts;
 use serde_json::{Value, json};
 use tests::{Plane, charts_by};
 
-use crate::release::{Release, object};
+use super::release::{Release, object};
 use crate::server::Server;
 
 pub(crate) fn index(version: &str, url: &str, digest: &str) -> String {
@@ -60,7 +60,7 @@ fn failure(error: &Error) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn charts_come_from_a_repository_a_registry_and_an_archive() {
-    let cluster = crate::control_plane();
+    let cluster = super::control_plane();
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let server = Server::start();
@@ -212,7 +212,7 @@ fn bomb() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_value_is_in_no_event_and_a_chart_that_would_show_it_is_refused() {
-    let cluster = crate::control_plane();
+    let cluster = super::control_plane();
     let directory = tempfile::tempdir().unwrap();
     let secrets = directory.path().join("secrets");
     std::fs::create_dir_all(&secrets).unwrap();

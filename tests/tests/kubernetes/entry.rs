@@ -1,5 +1,4 @@
 //! How the world reaches workloads on a real Kubernetes: gateways, routes, certificates and names.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 use std::path::Path;
 

@@ -1,11 +1,6 @@
 //! One suite of behaviours for the simulated world and for a real Kubernetes: where they differ, the simulator is wrong.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
-#[path = "behaviour/canary.rs"]
 mod canary;
-#[path = "helm/server.rs"]
-#[allow(dead_code, reason = "others need more of it")]
-mod server;
 
 use domain::lifecycle::Command;
 use domain::plan::Purpose;

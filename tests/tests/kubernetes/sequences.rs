@@ -1,11 +1,7 @@
 //! Sequences of changes on a real API server, in which each property of a workload changes: each ends in what is wanted,
 //! after which nothing is written any more; and what is good again after something bad recovers.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
-#[path = "convergence/rng.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the tests of convergence use all of it")]
-mod rng;
-
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -14,9 +10,9 @@ use domain::lifecycle::Command;
 use domain::plan::Purpose;
 use domain::{Resource, ResourceId};
 use futures::future::join_all;
-use rng::Rng;
 use serde_json::{Map, Value, json};
 use servers::kubernetes::{Call, ControlPlane, Faulty, Options};
+use tests::rng::Rng;
 use tests::{Plane, context, namespace, now};
 
 /// Changes of one application, one after the other.

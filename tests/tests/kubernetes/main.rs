@@ -1,0 +1,14 @@
+//! On a real Kubernetes: a real API server, its controllers and scheduler; nodes and pods pretend.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
+
+mod behaviour;
+mod delivered;
+mod entry;
+mod failover;
+mod faults;
+mod helm;
+mod manifests;
+mod seen;
+mod sequences;
+mod server;
+mod stateful;
