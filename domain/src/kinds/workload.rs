@@ -2,11 +2,12 @@
 
 mod strategy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::KindName;
 use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
 use crate::name::{ResourceId, is_label};
 use crate::text::Text;
@@ -244,6 +245,17 @@ fn http() -> String {
     "HTTP".to_owned()
 }
 
+impl Spec {
+    /// The volumes of ours that its containers mount.
+    #[must_use]
+    pub fn managed_volumes(&self) -> BTreeSet<ResourceId> {
+        let mounts = self.containers.values().flat_map(|container| container.volumes.values());
+        let references = mounts.flat_map(|mount| mount.source.references());
+        let volumes = references.map(|reference| &reference.resource);
+        volumes.filter(|id| id.kind == KindName::Volume).cloned().collect()
+    }
+}
+
 impl Container {
     /// Every text in it that may refer to outputs.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
@@ -309,6 +321,10 @@ impl Kind for Workload {
         let same_mode = std::mem::discriminant(&old.mode) == std::mem::discriminant(&new.mode);
         if !same_mode {
             return Change::Replace { why: "mode cannot change in place (Kubernetes: another kind of object)".into() };
+        }
+        if new.mode == Mode::Stateful && old.managed_volumes() != new.managed_volumes() {
+            let why = "the volumes of a stateful workload cannot change in place (Kubernetes: volumeClaimTemplates)";
+            return Change::Replace { why: why.into() };
         }
         Change::forces("cluster", &old.cluster, &new.cluster).unwrap_or_else(|| Change::in_place(old, new))
     }

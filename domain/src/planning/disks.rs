@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::Built;
 use super::refusal::{Refusal, RefusalCode};
+use crate::kinds::Spec;
 use crate::kinds::volume::Each;
-use crate::kinds::workload::{Container, Mode, Scale, Spec as Workload};
-use crate::kinds::{KindName, Spec};
+use crate::kinds::workload::{Mode, Scale};
 use crate::name::ResourceId;
 
 /// Makes the volumes of stateful workloads one for each replica. What another workload mounts as well cannot be.
@@ -15,7 +15,7 @@ pub(super) fn hand_out(built: &mut Built) {
     let mut mounted: BTreeMap<ResourceId, BTreeSet<ResourceId>> = BTreeMap::new();
     for (id, wanted) in &built.wanted {
         let Spec::Workload(workload) = &wanted.spec else { continue };
-        for volume in volumes(workload) {
+        for volume in workload.managed_volumes() {
             mounted.entry(volume.clone()).or_default().insert(id.clone());
             if workload.mode == Mode::Stateful {
                 let replicas = match workload.scale {
@@ -41,13 +41,4 @@ pub(super) fn hand_out(built: &mut Built) {
             spec.each = Some(each);
         }
     }
-}
-
-/// The volumes that a workload mounts.
-fn volumes(workload: &Workload) -> BTreeSet<ResourceId> {
-    let mounts =
-        workload.containers.values().flat_map(|container: &Container| container.volumes.values());
-    let references = mounts.flat_map(|mount| mount.source.references());
-    let volumes = references.map(|reference| &reference.resource);
-    volumes.filter(|id| id.kind == KindName::Volume).cloned().collect()
 }

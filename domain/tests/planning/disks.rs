@@ -48,6 +48,23 @@ fn each_replica_of_a_stateful_workload_has_a_disk_of_its_own() {
 }
 
 #[test]
+fn another_volume_is_another_set_of_replicas_with_the_same_disks() {
+    let mut world = world(&app("kind: stateful", 2));
+    let plan = world.plan();
+    world.carry_out(&plan);
+    let more = app("kind: stateful", 2)
+        .replace("'}}", "'}, /more: {source: '${resources.more}'}}")
+        .replace("size_gib: 5}}", "size_gib: 5}}, more: {type: volume}");
+    world.model = crate::world::read_text(&more);
+    let plan = world.plan();
+    let done: Vec<_> = plan.steps.iter().map(|it| (it.resource.to_string(), &it.action)).collect();
+    let [(more, StepAction::Create), (db, StepAction::Replace { .. })] = &done[..] else {
+        panic!("{done:?}")
+    };
+    assert_eq!((more.as_str(), db.as_str()), ("volume/dev_shop_db_more", "workload/dev_shop_db"));
+}
+
+#[test]
 fn other_disks_than_before_are_a_replacement_that_somebody_must_want() {
     let mut world = world(&app("kind: service", 1));
     let plan = world.plan();

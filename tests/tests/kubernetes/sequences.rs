@@ -1,7 +1,6 @@
 //! Sequences of changes on a real API server, in which each property of a workload changes: each ends in what is wanted,
 //! after which nothing is written any more; and what is good again after something bad recovers.
 
-#[allow(dead_code, unreachable_pub, reason = "the tests of convergence use all of it")]
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -70,6 +69,12 @@ fn properties(mode: &str) -> Vec<(&'static str, Vec<Value>)> {
                 ],
             ),
         ]),
+        "stateful" => properties.extend([
+            ("kind", vec![json!("stateful")]),
+            ("port", vec![json!(8080), json!(9090)]),
+            ("readinessProbe", vec![Value::Null, probe("/ready"), probe("/")]),
+            ("replicas", vec![Value::Null, json!(2), json!(3)]),
+        ]),
         "cron" => {
             properties.push(("schedule", vec![json!("0 * * * *"), json!("30 2 * * *")]));
         }
@@ -90,7 +95,7 @@ struct Subject {
 
 impl Subject {
     fn new(number: usize) -> Self {
-        let modes = ["service", "worker", "scaled", "cron"];
+        let modes = ["service", "worker", "scaled", "stateful", "cron"];
         let mode = modes[number % modes.len()];
         let properties = properties(mode);
         let chosen = vec![0; properties.len()];
