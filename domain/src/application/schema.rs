@@ -79,7 +79,7 @@ fn workload() -> Value {
         },
         "after": {"description": "Workloads that must be ready first.", "type": "array", "items": {"type": "string", "pattern": NAME}},
         "metadata": {"description": "For ${metadata.…}.", "type": "object", "properties": {"annotations": {"type": "object", "additionalProperties": {"type": "string"}}}},
-        "kind": {"description": "How it lives; follows from `port` and `schedule` where it is not said.", "enum": ["service", "worker", "job", "cron"]},
+        "kind": {"description": "How it lives; follows from `port` and `schedule` where it is not said.", "enum": ["service", "worker", "stateful", "job", "cron"]},
     });
     merged([own, settings(), container(), quantities()])
 }

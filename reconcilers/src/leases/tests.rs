@@ -14,7 +14,7 @@ use super::{Lease, Partition, Timing};
 use world::World;
 
 /// How many seeds run where nobody says otherwise.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 100;
 /// How many seeds a planted bug may hide in.
 const SEEDS_PER_BUG: u64 = 600;
 
