@@ -1,12 +1,18 @@
 //! A real cluster is cut off, what ran there runs on another real one, and the first comes back.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use domain::deployment::{self, Deployment};
 use domain::environment::Environment;
 use domain::plan::{Purpose, StepAction};
-use domain::{StreamId, environment};
+use domain::{StreamId, environment, planning};
+use projections::{Filter, Sort};
+use reconcilers::planner::{Hints, Request};
 use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, Fault, Faulty, Options};
-use tests::{Plane, namespace, now};
+use sim::Happening;
+use tests::{Plane, context, namespace, now};
 
 const HELLO: &str = "workload/dev_hello_hello";
 
@@ -83,5 +89,104 @@ async fn what_ran_in_a_cluster_that_is_cut_off_runs_in_another_and_the_old_waits
     assert_eq!(image(&second).as_deref(), Some("registry.example/hello:2"));
     assert_eq!(image(&first), None);
     assert_eq!(deployment(&plane).await.left_behind, []);
+    plane.stop().await;
+}
+
+/// Simulated clusters beside the real ones.
+const SIMULATED: usize = 50;
+
+/// `dev` with all of them.
+async fn define_fleet(plane: &Plane) {
+    let real = |path: &str| {
+        let existing = json!({"store": "file", "path": path});
+        json!({"spec": {"location": "here", "existing": existing}})
+    };
+    let spec = json!({"location": "here", "version": "1.36", "nodes_min": 1, "nodes_max": 3});
+    let simulated = (0..SIMULATED).map(|number| (format!("c{number}"), json!({"spec": spec})));
+    let two = [("real".to_owned(), real("real")), ("second".to_owned(), real("second"))];
+    let clusters: serde_json::Map<String, Value> = simulated.chain(two).collect();
+    let definition = json!({"name": "dev", "domain": "dev.test", "location": "here",
+        "failover": {"after_seconds": 2}, "placement": {"strategy": "spread"}, "clusters": clusters});
+    let definition = serde_json::from_value(definition).unwrap();
+    let command = environment::Command::Define { definition, at: now() };
+    plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+}
+
+/// One query over the fleet: what is there of a kind, by name; only what is not well, if that is asked.
+async fn fleet(plane: &Plane, kind: &str, unwell: bool) -> BTreeMap<String, Option<String>> {
+    let ready = unwell.then_some(false);
+    let filter = Filter { ready, ..Filter::of(plane.tenant().clone(), &[kind]) };
+    plane.caught_up().await;
+    let page = plane.views.list(&filter, Sort::Name, None, 500, None).await.unwrap();
+    page.items.into_iter().map(|row| (row.stream.name().to_string(), row.uid)).collect()
+}
+
+/// Has an application run on a cluster.
+async fn put_on(plane: &Plane, folder: &Path, name: &str, cluster: &str) {
+    let file = folder.join(format!("{name}.yaml"));
+    std::fs::write(&file, format!("name: {name}\nimage: registry.example/{name}:1\n")).unwrap();
+    plane.apply(name, &[&file], &[]).await;
+    let request = Request {
+        cluster: Some(cluster.parse().unwrap()),
+        application: name.parse().unwrap(),
+        environment: "dev".parse().unwrap(),
+        revision: None,
+        images: BTreeMap::new(),
+        options: planning::Options {
+            purpose: Purpose::Deploy,
+            allow_replace: false,
+            allow_delete: false,
+            allow_mass_delete: false,
+        },
+        hints: Hints::default(),
+    };
+    let planned = plane.planner.plan(&request, &context()).await.unwrap();
+    plane.planner.start(planned.id, &context()).await.unwrap();
+}
+
+async fn cluster_of(plane: &Plane, name: &str) -> String {
+    let resource = plane.resource(&format!("workload/dev_{name}_{name}")).await;
+    resource.body().unwrap().spec.cluster().unwrap().name.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_simulated_clusters_and_two_real_ones_what_is_lost_is_left_and_nothing_else_moves()
+{
+    let (first, second) = (control_plane(), control_plane());
+    let way = Faulty::start(&first);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &way.kubeconfig()).await;
+    std::fs::write(directory.path().join("secrets/second"), second.kubeconfig()).unwrap();
+    define_fleet(&plane).await;
+    let simulated = (0..SIMULATED).map(|number| format!("c{number}"));
+    let clusters: Vec<String> = simulated.chain(["real".into(), "second".into()]).collect();
+    for cluster in &clusters {
+        put_on(&plane, directory.path(), &format!("on-{cluster}"), cluster).await;
+    }
+    for cluster in &clusters {
+        plane.ready(&format!("on-{cluster}")).await;
+    }
+    assert_eq!(fleet(&plane, "cluster", false).await.len(), SIMULATED + 2);
+    assert_eq!(fleet(&plane, "cluster", true).await, BTreeMap::new());
+    let before = fleet(&plane, "workload", false).await;
+    assert_eq!(before.len(), SIMULATED + 2);
+
+    // One of each sort is lost.
+    way.rule(|_| Some(Fault::CutBefore));
+    way.cut();
+    let message = "no route to host".to_owned();
+    let lost = Happening::Break { message, for_good: false };
+    plane.world.happen(plane.tenant(), &"cluster/c7".parse().unwrap(), lost).unwrap();
+    let unwell = async || fleet(&plane, "cluster", true).await.into_keys().collect::<Vec<_>>();
+    plane.until("both to be missed", async || unwell().await == ["c7", "real"]).await;
+    for name in ["on-c7", "on-real"] {
+        let left = async || !["c7", "real"].contains(&cluster_of(&plane, name).await.as_str());
+        plane.until(&format!("{name} to run elsewhere"), left).await;
+        plane.ready(name).await;
+    }
+    let after = fleet(&plane, "workload", false).await;
+    let moved: Vec<_> = after.iter().filter(|one| before.get(one.0) != Some(one.1)).collect();
+    let names: Vec<&str> = moved.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["dev_on-c7_on-c7", "dev_on-real_on-real"]);
     plane.stop().await;
 }

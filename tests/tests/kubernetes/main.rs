@@ -11,4 +11,5 @@ mod manifests;
 mod seen;
 mod sequences;
 mod server;
+mod shown;
 mod stateful;

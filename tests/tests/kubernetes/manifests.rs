@@ -9,7 +9,8 @@ use domain::Resource;
 use domain::plan::Purpose;
 use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, Options};
-use set::{NAMESPACE, Set};
+use set::NAMESPACE;
+pub(crate) use set::Set;
 use tests::Plane;
 use tests::samples::manifests;
 
@@ -84,7 +85,7 @@ fn applied(cluster: &ControlPlane, set: &Set) -> BTreeMap<String, String> {
 
 /// Applies a set until it is ready. What stands behind an aggregated API is not there, so that stays unavailable: it
 /// is said, and is all that is missing.
-async fn settle(plane: &Plane, set: &Set) {
+pub(crate) async fn settle(plane: &Plane, set: &Set) {
     plane.begin(&set.name, Purpose::Deploy).await;
     let aggregated = set.objects.keys().any(|key| key.contains(" APIService "));
     plane
