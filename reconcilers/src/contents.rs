@@ -23,6 +23,9 @@ const LEVEL: i32 = 3;
 /// What is sent must fit a request: a tenth is left of five megabytes of objects, after half a second.
 const LEVEL_SENT: i32 = 9;
 
+/// How far back what was compressed may refer to: 8 MiB, which is what everybody has to support (RFC 8878, 3.1.1.1.2).
+const WINDOW_LOG_MAX: u32 = 23;
+
 /// Whoever can read what a digest names.
 pub trait Contents: Send + Sync + 'static {
     /// Reads it.
@@ -168,13 +171,15 @@ pub fn packed(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
 pub fn unpacked(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    let reader = zstd::stream::read::Decoder::new(packed)?;
+    let mut reader = zstd::stream::read::Decoder::new(packed)?;
+    reader.window_log_max(WINDOW_LOG_MAX)?;
     reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= bytes_max).then_some(bytes))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::sync::Arc;
 
     use journal::memory::MemoryJournal;
@@ -203,6 +208,27 @@ mod tests {
         }
         bytes.truncate(length);
         bytes
+    }
+
+    #[test]
+    fn what_is_packed_to_do_harm_is_refused_before_it_is_unpacked() {
+        let bomb = packed(&vec![0; 50_000_000]).unwrap();
+        assert!(bomb.len() < 10_000);
+        assert_eq!(unpacked(&bomb, 1_000_000).unwrap(), None);
+        assert_eq!(unpacked(&bomb, 50_000_000).unwrap().map(|bytes| bytes.len()), Some(50_000_000));
+        // It asks for 128 MiB to look back into, for twenty bytes.
+        let mut wide = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).unwrap();
+        wide.window_log(27).unwrap();
+        wide.write_all(b"twenty bytes, and so").unwrap();
+        assert!(unpacked(&wide.finish().unwrap(), 1_000_000).is_err());
+        let whole = packed(b"whole").unwrap();
+        let cut = &whole[..whole.len() - 1];
+        let twice = [whole.clone(), packed(&[0; 1_000]).unwrap()].concat();
+        for broken in [b"" as &[u8], b"no such thing", cut] {
+            let read = unpacked(broken, 1_000);
+            assert!(read.as_ref().is_err() || broken.is_empty(), "{broken:?}: {read:?}");
+        }
+        assert_eq!(unpacked(&twice, 1_000).unwrap(), None, "what follows is counted as well");
     }
 
     #[tokio::test]

@@ -5,14 +5,20 @@
 //! - Memory is bounded: whoever reads slowly slows the reading down.
 //! - The values of secrets that the resource is given are blotted out of its lines.
 
+mod followed;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::deployment::{self, Deployment};
 use domain::{Name, Resource, ResourceId, StreamId, Tenant, Time};
 use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, SelectAll};
 use journal::{Executor, LoadError};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use followed::Followed;
 
 use crate::driver::needs;
 use crate::providers::{Providers, spec};
@@ -121,25 +127,24 @@ impl Logs {
         name: &Name,
         workload: Option<&str>,
         query: &LogQuery,
-    ) -> Result<BoxStream<'static, (String, Result<LogLine, CallError>)>, LogError> {
+    ) -> Result<BoxStream<'static, NamedLine>, LogError> {
         let stream = StreamId::new(tenant.clone(), deployment::KIND, name.clone())
             .map_err(|_| LogError::NoDeployment(name.clone()))?;
+        let head = self.executor.journal().head().await.map_err(LoadError::from)?;
         let found = self.executor.load_state::<Deployment>(&stream).await?.state;
         if found.application.is_none() || found.deleted {
             return Err(LogError::NoDeployment(name.clone()));
         }
         let mut writers = Vec::new();
         for id in &found.members {
-            if let Some(lines) = self.of(tenant, id, query).await? {
-                writers.push((short(name, id), lines));
-            }
+            writers.extend(self.of(tenant, name, id, query).await?);
         }
         if writers.is_empty() {
             return Err(LogError::NothingWrites(name.clone()));
         }
         if let Some(wanted) = workload {
-            let known: Vec<String> = writers.iter().map(|(name, _)| name.clone()).collect();
-            writers.retain(|(short, _)| short == wanted);
+            let known: Vec<String> = writers.iter().map(|writer| writer.short.clone()).collect();
+            writers.retain(|writer| writer.short == wanted);
             if writers.is_empty() {
                 let (deployment, workload) = (name.clone(), wanted.to_owned());
                 return Err(LogError::NoWorkload { deployment, workload, known });
@@ -149,30 +154,55 @@ impl Logs {
             let found = writers.len();
             return Err(LogError::TooMany { deployment: name.clone(), found });
         }
-        let writers: Vec<_> = writers
-            .into_iter()
-            .map(|(name, lines)| lines.map(move |line| (name.clone(), line)).boxed())
-            .collect();
-        Ok(match query.follow {
-            true => futures::stream::select_all(writers).boxed(),
-            // One after the other, so that the same log is the same text.
-            false => futures::stream::iter(writers).flatten().boxed(),
-        })
+        if query.follow {
+            let followed = Followed {
+                logs: self.clone(),
+                tenant: tenant.clone(),
+                deployment: name.clone(),
+                only: workload.map(str::to_owned),
+                query: query.clone(),
+                news: self.executor.journal().follow(head),
+                lines: SelectAll::new(),
+                known: HashSet::new(),
+            };
+            return Ok(followed.with(writers).lines());
+        }
+        // One after the other, so that the same log is the same text.
+        let lines = writers.into_iter().map(|writer| named(writer.short, writer.lines));
+        Ok(futures::stream::iter(lines).flatten().boxed())
     }
 
-    /// The lines of a resource; none where its kind writes none.
+    /// Who writes the lines of a resource; none where its kind writes none.
     async fn of(
         &self,
         tenant: &Tenant,
+        deployment: &Name,
         id: &ResourceId,
         query: &LogQuery,
-    ) -> Result<Option<LogLines>, LogError> {
+    ) -> Result<Option<Writer>, LogError> {
         let resource = self.executor.load_state::<Resource>(&id.stream(tenant)).await?.state;
         let (Some(uid), Some(spec)) = (resource.uid(), spec(&resource)) else { return Ok(None) };
         let target = Target { tenant: tenant.clone(), id: id.clone(), uid };
         let (inputs, _) = needs(&self.executor, &resource, &target).await?;
-        Ok(self.providers.of(id.kind).logs(&target, spec, &inputs, query))
+        let lines = self.providers.of(id.kind).logs(&target, spec, &inputs, query);
+        let short = short(deployment, id);
+        Ok(lines.map(|lines| Writer { id: id.clone(), uid, short, lines }))
     }
+}
+
+/// A line, and the workload that wrote it.
+pub type NamedLine = (String, Result<LogLine, CallError>);
+
+/// Whose lines can be read.
+struct Writer {
+    id: ResourceId,
+    uid: Uuid,
+    short: String,
+    lines: LogLines,
+}
+
+fn named(short: String, lines: LogLines) -> BoxStream<'static, NamedLine> {
+    lines.map(move |line| (short.clone(), line)).boxed()
 }
 
 /// What a member is called within its deployment: `dev_shop_web` is `web`.

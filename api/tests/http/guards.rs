@@ -170,3 +170,30 @@ async fn a_question_that_was_answered_before_is_refused_for_its_variables_as_the
     assert_eq!(refusals(&server).await, first);
     assert!(first.iter().filter(|(_, answer)| answer.get("errors").is_some()).count() > 6);
 }
+
+#[tokio::test]
+async fn files_that_would_fill_the_memory_are_refused_before_they_are_unpacked() {
+    use base64::Engine as _;
+    let server = Server::start().await;
+    let zeros = |mebibytes: usize| {
+        let packed = reconcilers::contents::packed(&vec![0; mebibytes * 1024 * 1024]).unwrap();
+        base64::engine::general_purpose::STANDARD.encode(packed)
+    };
+    let (much, bomb) = (zeros(16), zeros(17));
+    let file = json!({ "path": "app.yaml", "text": "name: shop\nimage: web:1\n" });
+    let companion = |(number, base64): (usize, &String)| json!({ "path": format!("{number}"), "base64": base64, "zstd": true });
+    for (sent, place, words) in [
+        (vec![&bomb], 0, "it holds more than 16777216 bytes"),
+        (vec![&much; 5], 4, "all files together hold more than 67108864 bytes"),
+        (vec![&"AAAA".to_owned()], 0, ""),
+    ] {
+        let companions: Vec<_> = sent.into_iter().enumerate().map(companion).collect();
+        let input = json!({ "idempotencyKey": format!("{place}{words}"), "files": [file], "companions": companions });
+        let told =
+            server.change("applicationApply", "ApplicationApplyInput", input, "revision").await;
+        let error = &told["userErrors"][0];
+        assert_eq!(error["code"], "INVALID_ZSTD", "{told}");
+        assert_eq!(error["path"], format!("input.companions.{place}.base64"));
+        assert!(error["message"].as_str().unwrap().contains(words), "{told}");
+    }
+}

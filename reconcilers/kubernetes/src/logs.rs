@@ -116,7 +116,8 @@ async fn read(source: &Source, sender: &Sender) -> Result<(), Ended> {
         query: source.query.clone(),
         sender: sender.clone(),
     };
-    let selector = format!("{UID}={}", source.target.uid);
+    // Also of a new revision that is tried beside the old.
+    let selector = format!("{UID} in ({}, {})", source.target.uid, source.target.canary().uid);
     match source.query.follow {
         true => follow::follow(&shared, &selector).await,
         false => once(&shared, &selector).await,

@@ -309,3 +309,46 @@ async fn what_was_abandoned_in_a_lost_cluster_is_removed_when_that_is_found_agai
     });
     plane.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_tried_and_who_comes_later_is_followed_as_well() {
+    let cluster = ControlPlane::start(&Options { nodes: 1, ..Options::default() });
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    let file = directory.path().join("hello.yaml");
+    let apply = async |version: u32, rest: &str| {
+        let text = format!(
+            "name: hello\nworkloads:\n  hello:\n    image: registry.example/hello:{version}\n    port: 8080\n    \
+             strategy: blue-green\n    resources: {{all: {{type: route, params: {{host: hello.test}}}}}}\n{rest}"
+        );
+        std::fs::write(&file, text).unwrap();
+        plane.apply("hello", &[&file], &[]).await;
+    };
+    apply(1, "").await;
+    plane.deliver("hello").await;
+    let (tenant, name) = ("acme".parse().unwrap(), "dev_hello".parse().unwrap());
+    let query = LogQuery { tail: Some(1), follow: true, ..LogQuery::default() };
+    let mut lines = plane.logs.read(&tenant, &name, None, &query).await.unwrap();
+    let mut saying = async |text: &str, by: &str, pods: usize| {
+        let mut found = BTreeSet::new();
+        while found.len() < pods {
+            let (workload, line) =
+                tokio::time::timeout(PATIENCE, lines.next()).await.unwrap().unwrap();
+            let line = line.unwrap();
+            if line.text == text && !line.note && workload == by {
+                found.insert(line.pod.unwrap());
+            }
+        }
+    };
+    apply(2, "").await;
+    plane.begin("hello", Purpose::Deploy).await;
+    let tried = async || plane.blocker(HELLO).await.contains("has yet to be promoted");
+    plane.until("it to be tried", tried).await;
+    cluster.write_log("by both");
+    saying("by both", "hello", 2).await;
+    apply(1, "  later: {image: 'registry.example/later:1'}\n").await;
+    plane.deliver("hello").await;
+    cluster.write_log("by who came later");
+    saying("by who came later", "later", 1).await;
+    plane.stop().await;
+}

@@ -21,6 +21,8 @@ const FILES_MAX: usize = 256;
 
 /// The largest file that an application's files name, in bytes.
 const COMPANION_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What all of them may hold together, unpacked.
+const COMPANIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What files say.
 pub(crate) struct Read {
@@ -108,6 +110,7 @@ pub(crate) fn read(sent: Sent) -> Result<Read, Stop> {
 fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<u8>>, Stop> {
     use base64::Engine as _;
     let engine = base64::engine::general_purpose::STANDARD;
+    let mut left = COMPANIONS_BYTES_MAX;
     let decode = |(index, companion): (usize, CompanionInput)| {
         let bytes = engine.decode(&companion.base64).map_err(|error| {
             UserError::new("INVALID_BASE64", &format!("input.companions.{index}.base64"), error)
@@ -115,21 +118,27 @@ fn companions(sent: Option<Vec<CompanionInput>>) -> Result<BTreeMap<String, Vec<
         let path = format!("input.companions.{index}.base64");
         let bytes = match companion.zstd {
             Some(true) => {
-                unpacked(&bytes).map_err(|why| UserError::new("INVALID_ZSTD", &path, why))?
+                unpacked(&bytes, left).map_err(|why| UserError::new("INVALID_ZSTD", &path, why))?
             }
             Some(false) | None => bytes,
         };
+        left = left.saturating_sub(bytes.len());
         Ok((companion.path, bytes))
     };
     sent.into_iter().flatten().enumerate().map(decode).collect()
 }
 
-/// What was compressed. One that becomes longer than a file may be is refused before it is.
-fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let unpacked = contents::unpacked(bytes, COMPANION_BYTES_MAX);
-    unpacked
-        .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("it holds more than {COMPANION_BYTES_MAX} bytes"))
+/// What was compressed. One that becomes longer than a file may be, or than what is left for all, is refused before it
+/// is.
+fn unpacked(bytes: &[u8], left: usize) -> Result<Vec<u8>, String> {
+    let unpacked = contents::unpacked(bytes, COMPANION_BYTES_MAX.min(left));
+    unpacked.map_err(|error| error.to_string())?.ok_or_else(|| {
+        if left < COMPANION_BYTES_MAX {
+            format!("all files together hold more than {COMPANIONS_BYTES_MAX} bytes")
+        } else {
+            format!("it holds more than {COMPANION_BYTES_MAX} bytes")
+        }
+    })
 }
 
 fn source_ref(file: &SourceFile) -> SourceRef {
