@@ -29,7 +29,7 @@ impl Chaos {
     pub fn journal_fault(&self, call: &testing::Call) -> Option<testing::Fault> {
         use testing::Fault;
         self.draw(|rng| match call {
-            testing::Call::Append(_) => match rng.next() % 1_000 {
+            testing::Call::Append(_) => match rng.number() % 1_000 {
                 0..15 => Some(Fault::CrashBefore),
                 15..40 => Some(Fault::CrashAfter),
                 40..55 => Some(Fault::Unavailable),
@@ -37,7 +37,7 @@ impl Chaos {
                 80..95 => Some(Fault::LoseRequest),
                 _ => None,
             },
-            testing::Call::Load(_) => match rng.next() % 1_000 {
+            testing::Call::Load(_) => match rng.number() % 1_000 {
                 0..30 => Some(Fault::Stale(1 + rng.below(3))),
                 30..35 => Some(Fault::Unavailable),
                 35..38 => Some(Fault::CrashBefore),
@@ -50,7 +50,7 @@ impl Chaos {
     }
 
     pub fn world_fault(&self, operation: Operation, _: Option<&Target>) -> Option<Fault> {
-        self.draw(|rng| match (operation, rng.next() % 1_000) {
+        self.draw(|rng| match (operation, rng.number() % 1_000) {
             (Operation::Observe, 0..120) => Some(Fault::Stale(1 + rng.below(4))),
             (Operation::Observe | Operation::Sweep, 120..140) => Some(Fault::Error),
             (Operation::Observe | Operation::Sweep, 140..145) => Some(Fault::CrashBefore),

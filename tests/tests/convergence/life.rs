@@ -46,7 +46,7 @@ pub fn run(seed: u64, rogue: Option<Rogue>, shared: bool, trace: bool) -> Vec<St
 
 impl Plane {
     pub fn declare(&mut self, id: &ResourceId, spec: Spec, lifetime: Lifetime) {
-        let uid = Uuid::from_u64_pair(self.rng.next(), self.rng.next());
+        let uid = Uuid::from_u64_pair(self.rng.number(), self.rng.number());
         let at = self.clock.now();
         let declare = Command::Declare { uid, spec, class: None, lifetime, protected: false, at };
         self.tell(id, declare);
@@ -92,7 +92,7 @@ impl Plane {
                 }
             }
         }
-        self.rng.next();
+        self.rng.number();
     }
 
     fn sweep_unless_rogue(&mut self, worker: usize) -> usize {

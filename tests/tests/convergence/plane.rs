@@ -108,7 +108,7 @@ impl Plane {
         let chaos = self.chaos.clone();
         let inner: Arc<dyn Journal> = Arc::clone(&self.journal) as _;
         let faulty: Arc<dyn Journal> = Faulty::new(inner, move |call| chaos.journal_fault(call));
-        let session = Uuid::from_u64_pair(self.rng.next(), self.rng.next());
+        let session = Uuid::from_u64_pair(self.rng.number(), self.rng.number());
         let settings = Settings { session, grace_micros: 15_000_000 };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let driver = Driver::new(Executor::new(faulty), Providers::all(&self.sim), clock, settings);
@@ -240,7 +240,7 @@ impl Plane {
     where
         D::Command: Clone,
     {
-        let commit_id = Uuid::from_u64_pair(self.rng.next(), self.rng.next());
+        let commit_id = Uuid::from_u64_pair(self.rng.number(), self.rng.number());
         let context = Context {
             commit_id,
             time: self.clock.now(),
@@ -292,7 +292,7 @@ impl Plane {
         let live: Resources =
             ids.into_iter().map(|id| (id.clone(), (*self.resource(&id)).clone())).collect();
         let plan = wanted::plan(name, purpose, &list, &live, &deployment.members);
-        let plan_id = Uuid::from_u64_pair(self.rng.next(), self.rng.next());
+        let plan_id = Uuid::from_u64_pair(self.rng.number(), self.rng.number());
         let plan_name: Name = plan_id.to_string().parse().unwrap();
         let at = self.clock.now();
         let propose = plan::Command::Propose {

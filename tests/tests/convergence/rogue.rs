@@ -75,7 +75,7 @@ impl Rogue {
                 if words.contains("Create") && words.contains("Perform") =>
             {
                 let desired = reconcilers::converge::Desired::new(body.spec.to_value());
-                let uid = Uuid::from_u64_pair(plane.rng.next(), plane.rng.next());
+                let uid = Uuid::from_u64_pair(plane.rng.number(), plane.rng.number());
                 plane.perform_rogue(&stream, uid, Call::Create { token: uid, desired });
                 plane.workers[worker].driver.act(decision).now_or_never()
             }
@@ -108,7 +108,7 @@ impl Plane {
     }
 
     fn record_rogue(&mut self, stream: &StreamId, command: impl FnOnce(domain::Time) -> Command) {
-        let id = Uuid::from_u64_pair(self.rng.next(), self.rng.next());
+        let id = Uuid::from_u64_pair(self.rng.number(), self.rng.number());
         let time = self.clock.now();
         let context = Context {
             commit_id: id,

@@ -43,7 +43,7 @@ impl World {
 
     fn begin(&mut self) {
         let act = if self.rng.per_mille(600) {
-            let id = Id::from(self.clock) << 64 | Id::from(self.rng.next());
+            let id = Id::from(self.clock) << 64 | Id::from(self.rng.number());
             // Most clients know where the stream ends.
             let expected = self.stream.len().saturating_sub(self.rng.below(8) / 6);
             Act::Append { id, expected, outcome: Outcome::Failed }

@@ -51,7 +51,7 @@ async fn client(
     for _ in 0..ACTS {
         let began = tick();
         let what = if rng.per_mille(600) {
-            let id = Id::from(rng.next()) << 64 | Id::from(rng.next());
+            let id = Id::from(rng.number()) << 64 | Id::from(rng.number());
             let sealed = commit(&stream, id, last.as_ref(), &[1]);
             let id = sealed.commit.commit_id.as_u128();
             let expected = last
