@@ -164,6 +164,9 @@ async fn a_public_shop_is_rolled_forward_tried_broken_and_taken_back() {
     let stream = id.stream(shop.plane.tenant());
     shop.plane.executor.execute::<Resource>(&stream, promote, context()).await.unwrap();
     shop.plane.ready(SHOP).await;
+    // What was tried still runs while the last requests to it end.
+    let alone = async || shop.images().len() == all;
+    shop.plane.until("the trial to end", alone).await;
     assert_eq!((shop.of(VERSION), shop.of(":v0.10.6")), (0, all), "{:?}", shop.images());
 
     // Broken: one of them fits nowhere. All of it goes back by itself, also what was good.

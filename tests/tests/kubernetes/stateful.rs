@@ -20,7 +20,7 @@ async fn apply(plane: &Plane, folder: &Path, version: u32, replicas: u32, gib: u
     let text = format!(
         "name: db\nworkloads:\n  db:\n    kind: stateful\n    image: registry.example/db:{version}\n    port: 5432\n    \
          replicas: {replicas}\n    volumes: {{/data: {{source: '${{resources.data}}'}}}}\n    {rest}\n    \
-         resources: {{data: {{type: volume, delete: delete, params: {{size_gib: {gib}}}}}}}\n"
+         resources: {{data: {{type: volume, delete: allow, params: {{size_gib: {gib}}}}}}}\n"
     );
     std::fs::write(&file, text).unwrap();
     plane.apply("db", &[&file], &[]).await;
