@@ -104,6 +104,12 @@ impl Server {
         accepted(name, &answer, &["applicationApply", "deploymentDeploy"])
     }
 
+    /// What it counts, as Prometheus reads it.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        let request = self.http.get(format!("{}/metrics", self.url)).bearer_auth(&self.token);
+        Ok(request.send().await?.error_for_status()?.text().await?)
+    }
+
     /// Where to ask, and as whom.
     pub(crate) fn access(&self) -> Access {
         let address = self.url.trim_start_matches("http://").to_owned();

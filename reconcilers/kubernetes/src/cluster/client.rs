@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
-use http::Uri;
+use http::{Request, Uri};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::client::{Body, ClientBuilder};
 use kube::core::{ApiResource, DynamicObject, Status};
 use kube::{Api, Client, Config, Error};
 use reconcilers::CallError;
 use serde_json::Value;
+use tower::util::MapRequestLayer;
 use tracing::debug;
 
 use crate::kubeconfig::{Access, Identity};
@@ -52,8 +54,24 @@ pub(crate) fn client(access: &Access, address: SocketAddr) -> Result<Client, Cal
     }
     // Another library may have brought another provider along; the first choice stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::try_from(config)
-        .map_err(|error| wrong(format!("its credentials cannot be used: {error}")))
+    let builder = ClientBuilder::try_from(config)
+        .map_err(|error| wrong(format!("its credentials cannot be used: {error}")))?;
+    Ok(builder.with_layer(&MapRequestLayer::new(counted)).build())
+}
+
+/// Every request is counted, whoever makes it; by what Kubernetes calls it.
+fn counted(request: Request<Body>) -> Request<Body> {
+    let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    let verb = match request.method().as_str() {
+        "GET" if watches => "watch",
+        "GET" => "get",
+        "POST" => "create",
+        "PATCH" => "apply",
+        "DELETE" => "delete",
+        _ => "other",
+    };
+    metrics::counter!("cairn_kubernetes_requests_total", "verb" => verb).increment(1);
+    request
 }
 
 /// The certificates of a PEM file, as DER.
@@ -233,7 +251,6 @@ async fn twice<T, F: Future<Output = Result<T, Error>>>(
     ask: impl Fn() -> F,
 ) -> Result<T, Unanswered> {
     let once = || async {
-        metrics::counter!("cairn_kubernetes_requests_total", "verb" => verb).increment(1);
         match tokio::time::timeout(ANSWER, ask()).await {
             Ok(answer) => answer.map_err(Unanswered::Refused),
             Err(_) => Err(Unanswered::Late),
