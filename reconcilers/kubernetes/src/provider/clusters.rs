@@ -3,6 +3,7 @@
 use domain::commit::Hash;
 use domain::kinds::support_service::BRINGS;
 use domain::kinds::{Cluster as Kind, cluster};
+use domain::lifecycle::FailureClass;
 use domain::{OutputMap, OutputValue, SecretRef, StreamId};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -29,9 +30,8 @@ impl Provider<Kind> for Kubernetes {
             let cluster = self.clusters.get(&credentials);
             cluster.tell(scene.target.stream());
             let (state, outputs) = match cluster.reached() {
-                Reach::Connecting => {
-                    (SeenState::Pending("its objects are being listed".into()), OutputMap::new())
-                }
+                // After a restart it was ready before, and what is not known yet is no loss: who fails over counts on it.
+                Reach::Connecting => return Err(unknown("the cluster's objects are being listed")),
                 Reach::Unreachable { since, reason } => {
                     let reason = format!("it cannot be reached since {since}: {reason}");
                     (SeenState::Pending(reason), OutputMap::new())
@@ -42,10 +42,7 @@ impl Provider<Kind> for Kubernetes {
                         outputs.insert(BRINGS.into(), OutputValue::plain(brings));
                         (SeenState::Ready, outputs)
                     }
-                    None => {
-                        let words = "what it brings along is being looked at";
-                        (SeenState::Pending(words.into()), OutputMap::new())
-                    }
+                    None => return Err(unknown("what it brings along is being looked at")),
                 },
             };
             let desired = Kind::desired(scene.spec, scene.inputs).map(Desired::new);
@@ -89,4 +86,9 @@ fn outputs(credentials: &SecretRef, version: &str, endpoint: &str) -> OutputMap 
         ("credentials".to_owned(), OutputValue::Secret(credentials.clone())),
     ]
     .into()
+}
+
+/// It cannot be said yet how it is.
+fn unknown(words: &str) -> CallError {
+    CallError { class: FailureClass::Retry, message: words.to_owned() }
 }
