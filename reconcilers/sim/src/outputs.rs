@@ -37,7 +37,10 @@ fn declared(kind: KindName, spec: &Value) -> Vec<(String, bool)> {
                 .collect()
         }
         KindName::Workload => {
-            ["name", "hostname", "port"].map(|name| (name.to_owned(), false)).into()
+            let is_stateful = spec.get("mode").and_then(Value::as_str) == Some("stateful");
+            let names =
+                ["name", "hostname", "port"].into_iter().chain(is_stateful.then_some("peers"));
+            names.map(|name| (name.to_owned(), false)).collect()
         }
         KindName::Secret => vec![("value".to_owned(), true)],
         KindName::Bucket
@@ -88,6 +91,7 @@ fn plain(object: &Object, spec: &Value, name: &str) -> String {
         (KindName::Queue, "vhost") => "/".into(),
         (KindName::Workload, "port") => first_port(spec).to_string(),
         (KindName::Workload, "name") => id.name.to_string(),
+        (KindName::Workload, "peers") => format!("peers.{host}"),
         (KindName::Route, "url") => {
             let tls = spec.get("certificate").is_some_and(|value| !value.is_null());
             let scheme = if tls { "https" } else { "http" };

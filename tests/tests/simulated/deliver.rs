@@ -195,3 +195,21 @@ async fn a_restarted_plane_goes_on_and_doubles_nothing() {
     assert_eq!(creations.len(), once.len(), "{creations:?}");
     plane.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_of_a_stateful_workload_have_a_name_that_others_can_use() {
+    let folder = tempfile::tempdir().unwrap();
+    let plane = Plane::start(folder.path()).await;
+    let file = folder.path().join("app.yaml");
+    let text = "name: db\nworkloads:\n  db:\n    kind: stateful\n    image: db:1\n    port: 5432\n    replicas: 2\n    \
+        volumes: {/data: {source: '${resources.data}'}}\n    resources: {data: {type: volume}}\n  web:\n    \
+        image: web:1\n    variables: {DB: 'db-0.${resources.db.peers}'}\n    resources: {db: {type: service}}\n";
+    std::fs::write(&file, text).unwrap();
+    plane.apply("db", &[&file], &[]).await;
+    plane.deliver("db").await;
+    let spec = plane.world_spec("workload/dev_db_web");
+    let named = spec["containers"]["main"]["variables"]["DB"].as_str().unwrap();
+    assert!(named.starts_with("db-0.peers."), "{named}");
+    assert_eq!(plane.world_spec("volume/dev_db_db_data")["each"]["replicas"], 2);
+    plane.stop().await;
+}
