@@ -223,16 +223,14 @@ fn a_spread_goes_by_share_within_the_location_and_moves_nothing() {
 
 #[test]
 fn a_cluster_takes_no_more_than_its_nodes_unless_the_environment_says_so() {
-    let mut world = fleet(2);
-    for (number, pods) in [(0, 2), (1, 500)] {
-        let name = format!("c{number:02}");
-        let cluster = id(&format!("cluster/{name}"));
-        let Some(Resource::Live(body)) = world.live.get_mut(&cluster) else { panic!("no {name}") };
-        let capacity = Capacity { nodes: 1, pods, ..Capacity::default() }.to_string();
-        body.outputs.insert(CAPACITY.into(), OutputValue::plain(capacity));
-    }
-    world.asked = Some("c00".parse().unwrap());
-    let occupied = |count: u32| BTreeMap::from([(id("cluster/c00"), count)]);
+    let mut world = shop();
+    world.connect();
+    world.rules().clusters.values_mut().for_each(|offer| offer.workloads_max = None);
+    let Some(Resource::Live(body)) = world.live.get_mut(&id("cluster/prod-a")) else { panic!() };
+    let capacity = Capacity { nodes: 1, pods: 2, ..Capacity::default() }.to_string();
+    body.outputs.insert(CAPACITY.into(), OutputValue::plain(capacity));
+    world.asked = Some("prod-a".parse().unwrap());
+    let occupied = |count: u32| BTreeMap::from([(id("cluster/prod-a"), count)]);
     assert!(world.expand_with(&occupied(1)).is_ok());
     let refused = world.expand_with(&occupied(2)).unwrap_err();
     assert_eq!(refused.iter().map(|it| it.code).collect::<Vec<_>>(), [RefusalCode::NoClusterFits]);
