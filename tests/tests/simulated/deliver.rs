@@ -198,20 +198,19 @@ async fn a_restarted_plane_goes_on_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_of_a_stateful_workload_have_a_name_that_others_can_use() {
+async fn replicas_of_a_stateful_workload_have_names_and_disks() {
     let folder = tempfile::tempdir().unwrap();
     let plane = Plane::start(folder.path()).await;
     let file = folder.path().join("app.yaml");
-    let text = "name: db\nworkloads:\n  db:\n    kind: stateful\n    image: db:1\n    port: 5432\n    replicas: 2\n    \
-        volumes: {/data: {source: '${resources.data}'}}\n    resources: {data: {type: volume}}\n  web:\n    \
-        image: web:1\n    variables: {DB: 'db-0.${resources.db.peers}'}\n    resources: {db: {type: service}}\n";
+    let text = "name: db\nkind: stateful\nimage: db:1\nport: 5432\nreplicas: 2\n\
+                volumes: {/data: {source: '${resources.data}'}}\nresources: {data: {type: volume}}\n";
     std::fs::write(&file, text).unwrap();
     plane.apply("db", &[&file], &[]).await;
     plane.deliver("db").await;
-    let spec = plane.world_spec("workload/dev_db_web");
-    let named = spec["containers"]["main"]["variables"]["DB"].as_str().unwrap();
-    assert!(named.starts_with("db-0.peers."), "{named}");
-    assert_eq!(plane.world_spec("volume/dev_db_db_data")["each"]["replicas"], 2);
+    let db = plane.resource("workload/dev_db_db").await;
+    let peers = db.body().unwrap().outputs["peers"].to_string();
+    assert!(peers.starts_with("peers."), "{peers}");
+    assert_eq!(plane.world_spec("volume/dev_db_data")["each"]["replicas"], 2);
     plane.stop().await;
 }
 
