@@ -51,6 +51,27 @@ pub struct Definition {
     /// More names for outputs: what developers write → what the kind publishes.
     #[serde(default)]
     pub aliases: BTreeMap<String, String>,
+    /// What becomes of a change that somebody else makes to what was made from it.
+    #[serde(default, skip_serializing_if = "Drift::is_reverted")]
+    pub drift: Drift,
+}
+
+/// What becomes of a change that somebody else makes. It is in the log with who made it, either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drift {
+    /// It is set right.
+    #[default]
+    Revert,
+    /// It stays, until something else is wanted. What was deleted is made again all the same.
+    Accept,
+}
+
+impl Drift {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+    const fn is_reverted(&self) -> bool {
+        matches!(self, Self::Revert)
+    }
 }
 
 fn default_class() -> String {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   nothing there ─ StartAction ─▶ Create ─ RecordSuccess ─▶ pending … ─ ObserveReady ─▶ settled
-//!   otherwise than we left it ─ ObserveDrift ─▶ StartAction ─▶ Update ─▶ …   (unless that was accepted)
+//!   otherwise than we left it ─ ObserveDrift ─▶ StartAction ─▶ Update ─▶ …   (unless it is accepted)
 //!   otherwise than wanted now ─ StartAction ─▶ Update ─ RecordSuccess ─▶ …
 //!   deleting ─ (who needs it is gone) ─ StartAction ─▶ Delete, acknowledged ─ ObserveGone ─▶ gone
 //! ```
@@ -196,6 +196,9 @@ fn keep<K: Reconcile>(
     }
     if drifted && let Some(step) = note_drift(body, seen, at) {
         return step;
+    }
+    if drifted && subject.accepts_drift {
+        return Step::Record(Command::AcceptDrift { at });
     }
     if let Some(contest) = body.contest.as_ref().filter(|contest| drifted && contest.is_fight()) {
         return unready(body, &fight(contest), at);

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::class::{self, Class, Drift};
 use domain::commit::{ActorSort, Context};
 use domain::lifecycle::{Body, Command, Failure, Refused};
 use domain::text::Inputs;
@@ -25,8 +26,8 @@ use crate::decision::{Act, Decision, Next, StepError, Tried};
 use crate::index::Index;
 use crate::providers::{Effect, Facts, Providers, spec};
 use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
-use crate::rollouts::RollBack;
 use crate::rollouts::failover::FailOver;
+use crate::rollouts::{RollBack, sibling};
 
 /// How long something may be unneeded before it goes: longer than from one rollout to the next of a busy hour
 /// would keep much for nothing, shorter would reinstall what the next deployment asks for.
@@ -161,6 +162,7 @@ impl Driver {
             unmet: unmet.as_ref(),
             dependent: dependent.as_ref(),
             unneeded: unneeded_at.is_some_and(|due| due <= at),
+            accepts_drift: self.accepts_drift(stream, &resource).await?,
             at,
         };
         let step = match (self.providers.of(target.id.kind).look(facts).await, &unmet) {
@@ -172,6 +174,15 @@ impl Driver {
         let act = act_of(step, &resource, target, at);
         let again_at = unneeded_at.filter(|due| *due > at).into_iter().chain(poll_at).min();
         Ok(Decision { stream: stream.clone(), again_at, act })
+    }
+
+    /// Whether the class that it was made from, as that is now, lets stay what somebody else changes.
+    async fn accepts_drift(&self, stream: &StreamId, state: &Resource) -> Result<bool, StepError> {
+        let Resource::Live(body) = state else { return Ok(false) };
+        let Some(class) = &body.class else { return Ok(false) };
+        let stream = sibling(stream, class::KIND, class.name.as_str())?;
+        let class = self.executor.load_state::<Class>(&stream).await?.state;
+        Ok(class.definition.as_ref().is_some_and(|class| class.drift == Drift::Accept))
     }
 
     /// When its grace time is over, if nothing needs it.

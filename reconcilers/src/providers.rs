@@ -41,6 +41,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) unmet: Option<&'a Waiting>,
     pub(crate) dependent: Option<&'a ResourceId>,
     pub(crate) unneeded: bool,
+    /// What somebody else changes stays.
+    pub(crate) accepts_drift: bool,
     pub(crate) at: Time,
 }
 
@@ -87,6 +89,7 @@ impl<K: Reconcile> AnyProvider for Provided<K> {
                 unmet: facts.unmet,
                 dependent: facts.dependent,
                 unneeded: facts.unneeded,
+                accepts_drift: facts.accepts_drift,
                 at: facts.at,
             };
             Ok(match K::next(&subject, facts.inputs, &observed) {

@@ -55,6 +55,8 @@ pub struct Subject<'a, K: TypedSpec> {
     pub dependent: Option<&'a ResourceId>,
     /// Nothing has needed it for the grace time.
     pub unneeded: bool,
+    /// What somebody else changes stays.
+    pub accepts_drift: bool,
     /// Now.
     pub at: Time,
 }

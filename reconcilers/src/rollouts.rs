@@ -382,7 +382,7 @@ fn rollout_stream(deployment: &StreamId, number: u64) -> Result<StreamId, StepEr
 }
 
 /// The stream of another aggregate of the same tenant.
-fn sibling(stream: &StreamId, kind: &str, name: &str) -> Result<StreamId, StepError> {
+pub(crate) fn sibling(stream: &StreamId, kind: &str, name: &str) -> Result<StreamId, StepError> {
     let name: Name = name.parse().map_err(|error| StepError::Record(Box::new(error)))?;
     StreamId::new(stream.tenant().clone(), kind, name)
         .map_err(|error| StepError::Record(Box::new(error)))

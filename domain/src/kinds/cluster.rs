@@ -1,7 +1,11 @@
 //! A Kubernetes cluster: where workloads run.
 
+mod capacity;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use capacity::{CAPACITY, Capacity};
 
 use crate::kind::{Change, Kind, Need, OutputDeclaration, Violation};
 
@@ -96,7 +100,7 @@ impl Kind for Cluster {
     }
 
     fn outputs(_: &Spec) -> Vec<OutputDeclaration> {
-        OutputDeclaration::with_secrets(&["brings", "endpoint", "version"], &["credentials"])
+        OutputDeclaration::with_secrets(&["brings", CAPACITY, "endpoint", "version"], &["credentials"])
     }
 
     fn change(old: &Spec, new: &Spec) -> Change {

@@ -9,8 +9,8 @@ use super::{canaries, disks, guardrails};
 use crate::application::Model;
 use crate::environment;
 use crate::kind::OutputDeclaration;
-use crate::kinds::cluster;
 use crate::kinds::support_service::Capability;
+use crate::kinds::{KindName, cluster};
 use crate::lifecycle::Lifetime;
 use crate::name::{Name, ResourceId};
 
@@ -83,9 +83,23 @@ pub(super) fn build(scene: &Scene<'_>, site: &Site<'_>) -> Built {
     canaries::complete(scene, &mut builder.built);
     guardrails::check(scene, &mut builder.built);
     let mut built = builder.built;
+    refuse_look_alikes(scene, &mut built);
     refuse_too_many(&mut built);
     refuse_cycles(&mut built);
     built
+}
+
+/// In a cluster `_` becomes `-`, so two of a kind must differ in more than that.
+fn refuse_look_alikes(scene: &Scene<'_>, built: &mut Built) {
+    let prefix = format!("{}_", scene.deployment);
+    let mut seen: BTreeMap<(KindName, String), &ResourceId> = BTreeMap::new();
+    for (id, wanted) in &built.wanted {
+        let Some(rest) = id.name.as_str().strip_prefix(&prefix) else { continue };
+        let Some(other) = seen.insert((id.kind, rest.replace('_', "-")), id) else { continue };
+        let message = format!("{other} and {id} would have the same name in a cluster");
+        let refusal = Refusal::new(RefusalCode::NameCollision, &wanted.place, message);
+        built.refusals.push(refusal.hint("rename one of them"));
+    }
 }
 
 fn refuse_too_many(built: &mut Built) {

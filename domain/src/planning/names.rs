@@ -82,11 +82,6 @@ pub(super) fn digest(text: &str) -> String {
     Hash::of(text.as_bytes()).to_hex().chars().take(8).collect()
 }
 
-/// The application's namespace in a cluster: `<env>-<app>`.
-pub(super) fn namespace(deployment: &Name) -> String {
-    label(&[deployment.as_str()])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

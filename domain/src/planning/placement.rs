@@ -17,6 +17,7 @@ use super::health::{keeps_off, lost};
 use super::names;
 use super::refusal::{Refusal, RefusalCode, suggest};
 use crate::environment::{ClusterOffer, Tier};
+use crate::kinds::cluster::Capacity as NodeRoom;
 use crate::kinds::support_service::Capability;
 use crate::kinds::{Cluster, TypedSpec as _, cluster};
 use crate::lifecycle::Resource;
@@ -42,6 +43,12 @@ impl<'a> Candidate<'a> {
             Some(Resource::Live(body)) => Cluster::of(&body.spec),
             Some(Resource::Absent | Resource::Deleting(..) | Resource::Gone(_)) | None => None,
         }
+    }
+
+    /// The pods that its nodes take in all, as it says: a workload is one at least.
+    fn pods(&self) -> Option<u32> {
+        let outputs = &self.state?.body()?.outputs;
+        NodeRoom::of(outputs).map(|capacity| u32::try_from(capacity.pods).unwrap_or(u32::MAX))
     }
 
     fn site(&self) -> Site<'_> {
@@ -228,6 +235,8 @@ impl Room {
             Some(_) => WORKLOADS_OF_EXISTING,
             None => site.spec.nodes_max.saturating_mul(WORKLOADS_PER_NODE),
         };
+        // What the environment says counts alone: nodes may come when there is something for them to do.
+        let by_nodes = candidate.pods().map_or(by_nodes, |pods| by_nodes.min(pods));
         Self {
             total: candidate.offer.workloads_max.unwrap_or(by_nodes),
             occupied: scene.context.occupied.get(&candidate.id).copied().unwrap_or(0),

@@ -5,10 +5,10 @@
 use serde_json::Value;
 
 use super::build::Builder;
-use super::names;
 use super::refusal::{Refusal, RefusalCode, suggest};
 use super::requests::Request;
 use crate::application::Workload;
+use crate::kinds::workload::Mode;
 
 /// The outputs, in the order they are listed.
 const OUTPUTS: [&str; 3] = ["name", "hostname", "port"];
@@ -24,10 +24,9 @@ impl Builder<'_> {
         let name = called(request);
         let Some(workload) = self.scene.model.workloads.get(name) else { return Ok(None) };
         match output {
-            "name" => Ok(Some(name.to_owned())),
-            "hostname" => {
-                Ok(Some(format!("{name}.{}.svc", names::namespace(self.scene.deployment))))
-            }
+            // They are in one namespace, where a service is found by its name alone.
+            "name" | "hostname" => Ok(Some(name.to_owned())),
+            "peers" if workload.mode == Mode::Stateful => Ok(Some(format!("{name}-peers"))),
             "port" => {
                 let wanted = request.request.params.get("port");
                 find_port(name, workload, wanted, &request.path())

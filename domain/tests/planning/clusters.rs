@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use domain::Time;
 use domain::environment::{Placement, Strategy};
 use domain::kinds::KindName;
+use domain::kinds::cluster::{CAPACITY, Capacity};
 use domain::plan::{Plan, Purpose, StepAction};
 use domain::planning::{RefusalCode, render};
+use domain::{OutputValue, Resource};
 
 use crate::rules::{codes, id};
 use crate::world::{World, read_text};
@@ -217,4 +219,21 @@ fn a_spread_goes_by_share_within_the_location_and_moves_nothing() {
     };
     let again = world.expand_with(&occupied).unwrap().placement.cluster;
     assert_eq!(Some(again), workload(&world), "what runs stays where it runs");
+}
+
+#[test]
+fn a_cluster_takes_no_more_than_its_nodes_unless_the_environment_says_so() {
+    let mut world = shop();
+    world.connect();
+    world.rules().clusters.values_mut().for_each(|offer| offer.workloads_max = None);
+    let Some(Resource::Live(body)) = world.live.get_mut(&id("cluster/prod-a")) else { panic!() };
+    let capacity = Capacity { nodes: 1, pods: 2, ..Capacity::default() }.to_string();
+    body.outputs.insert(CAPACITY.into(), OutputValue::plain(capacity));
+    world.asked = Some("prod-a".parse().unwrap());
+    let occupied = |count: u32| BTreeMap::from([(id("cluster/prod-a"), count)]);
+    assert!(world.expand_with(&occupied(1)).is_ok());
+    let refused = world.expand_with(&occupied(2)).unwrap_err();
+    assert_eq!(refused.iter().map(|it| it.code).collect::<Vec<_>>(), [RefusalCode::NoClusterFits]);
+    world.rules().clusters.values_mut().for_each(|offer| offer.workloads_max = Some(10));
+    assert!(world.expand_with(&occupied(2)).is_ok(), "nodes may come when they are needed");
 }

@@ -90,3 +90,18 @@ fn what_cannot_be_stateful_is_refused() {
     let recreated = app("kind: stateful\n    strategy: recreate", 2);
     assert_eq!(codes(&world(&recreated)), [RefusalCode::InvalidSpec]);
 }
+
+#[test]
+fn others_find_the_replicas_of_a_stateful_workload_by_the_name_of_their_service() {
+    let web = "  web: {image: web:1, variables: {DB: 'db-0.${resources.db.peers}'}, resources: {db: {type: service}}}\n";
+    let plan = world(&(app("kind: stateful", 2) + web)).plan();
+    let Spec::Workload(workload) = spec(&plan, "workload/dev_shop_web") else { panic!() };
+    assert_eq!(workload.containers["main"].variables["DB"].to_string(), "db-0.db-peers");
+    assert_eq!(codes(&world(&(app("kind: service", 1) + web))), [RefusalCode::UnknownOutput]);
+}
+
+#[test]
+fn what_would_have_the_same_name_in_a_cluster_is_refused() {
+    let text = "name: shop\nworkloads:\n  api: {image: api:1, migrate: {command: [migrate]}}\n  api-migrate: {image: api:1}\n";
+    assert_eq!(codes(&world(text)), [RefusalCode::NameCollision]);
+}

@@ -13,6 +13,7 @@ mod address;
 mod any;
 mod brought;
 mod cache;
+mod capacity;
 mod client;
 mod clusters;
 mod kinds;
@@ -114,6 +115,11 @@ impl Cluster {
     pub(crate) fn brings(&self) -> Option<String> {
         let state = self.shared.state();
         (state.looked_for.len() == brought::LOOKED_FOR).then(|| state.brought.to_string())
+    }
+
+    /// What its nodes have room for, as text; none before that was seen.
+    pub(crate) fn room(&self) -> Option<String> {
+        self.shared.state().room.map(|room| room.to_string())
     }
 
     /// Now, by the clock of whoever watches it.
@@ -291,6 +297,7 @@ async fn follow_all(
     let mut beside = JoinSet::new();
     beside.spawn(warnings::follow(Arc::clone(shared), requests.client.clone()));
     beside.spawn(brought::follow(Arc::clone(shared), requests.client.clone()));
+    beside.spawn(capacity::follow(Arc::clone(shared), requests.client.clone()));
     let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
     loop {
         for watched in shared.told_of() {

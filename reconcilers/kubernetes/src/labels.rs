@@ -111,11 +111,13 @@ impl Place {
     }
 }
 
-/// Text of labels and `_` as one DNS label, another for each other text and owner. `_` becomes `-`; where a `-` was
-/// there before, or it is too long, a digest tells it from what would look the same.
+/// Text of labels and `_` as one DNS label. `_` becomes `-`; where there was a `-` as well, or it is too long, a digest
+/// tells it from what would look the same. What others are told of a workload is its name as it is in the file, so
+/// that stays; plans refuse two of a kind that differ in `_` and `-` alone.
 fn unambiguous(text: &str, owner: &str) -> String {
     let plain = text.replace('_', "-");
-    if !text.contains('-') && plain.len() <= LENGTH_MAX && matches!(owner, "" | "default") {
+    let is_mixed = text.contains('-') && text.contains('_');
+    if !is_mixed && plain.len() <= LENGTH_MAX && matches!(owner, "" | "default") {
         return plain;
     }
     let digest = Hash::of(format!("{owner} {text}").as_bytes()).to_hex();
@@ -177,6 +179,11 @@ mod tests {
         ];
         let different: std::collections::BTreeSet<_> = alike.iter().collect();
         assert_eq!(different.len(), alike.len(), "{alike:?}");
+        // What other workloads connect to.
+        assert_eq!(name(&"workload/dev_shop_web-api".parse().unwrap()), "web-api");
+        assert_eq!(name(&"volume/dev_shop_db_data".parse().unwrap()), "db-data");
+        let (one, other) = ("volume/dev_shop_my-db_data", "volume/dev_shop_my_db-data");
+        assert_ne!(name(&one.parse().unwrap()), name(&other.parse().unwrap()));
         let long = format!("workload/dev_shop_{}_{}", "x".repeat(60), "y".repeat(60));
         assert!(name(&long.parse().unwrap()).len() <= LENGTH_MAX);
     }

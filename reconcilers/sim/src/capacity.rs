@@ -2,6 +2,7 @@
 //! in Kubernetes' words.
 
 use domain::KindName;
+use domain::kinds::cluster::Capacity;
 use serde_json::Value;
 
 use crate::object::Object;
@@ -10,6 +11,22 @@ use crate::object::Object;
 const NODE_MILLICORES: u64 = 64_000;
 /// Nodes of a cluster, as far as its words go.
 const NODES: u32 = 3;
+
+/// Pods of a node (Kubernetes: 110).
+const NODE_PODS: u64 = 110;
+/// The memory of a node in MiB.
+const NODE_MEMORY_MIB: u64 = 256 * 1024;
+
+/// What a cluster has room for: as many nodes as it may have.
+pub(crate) fn of(cluster: &Value) -> Capacity {
+    let nodes = cluster.get("nodes_max").and_then(Value::as_u64).unwrap_or(0);
+    Capacity {
+        nodes,
+        pods: nodes.saturating_mul(NODE_PODS),
+        cpu_millis: nodes.saturating_mul(NODE_MILLICORES),
+        memory_mib: nodes.saturating_mul(NODE_MEMORY_MIB),
+    }
+}
 
 /// Whether a workload's pods fit on no node.
 pub(crate) fn is_exceeded(object: &Object) -> bool {

@@ -4,6 +4,7 @@ use domain::commit::Hash;
 use domain::{KindName, OutputMap, OutputValue, SecretRef, Spec};
 use serde_json::Value;
 
+use crate::capacity;
 use crate::object::Object;
 
 /// Everything that its kind declares, with values that look like the real ones.
@@ -101,6 +102,7 @@ fn plain(object: &Object, spec: &Value, name: &str) -> String {
         (KindName::SupportService, "address") => address(object),
         // It has nothing of its own: support services are made in the simulated world.
         (KindName::Cluster, "brings") => String::new(),
+        (KindName::Cluster, "capacity") => capacity::of(spec).to_string(),
         (KindName::Cluster, "endpoint") => format!("https://{host}:6443"),
         (KindName::Bucket, "endpoint") => format!("https://{host}"),
         (_, "username") => "app".into(),

@@ -82,6 +82,7 @@ impl Toy {
             unmet: None,
             dependent: None,
             unneeded: false,
+            accepts_drift: false,
             at: self.now,
         };
         let canary = self.canary.clone().map(Box::new);

@@ -48,6 +48,18 @@ fn step<K>(resource: &Resource, seen: Option<Seen>, unmet: Option<&Waiting>) -> 
 where
     K: Reconcile<Observed = Option<Seen>, Call = Call>,
 {
+    step_with::<K>(resource, seen, unmet, false)
+}
+
+fn step_with<K>(
+    resource: &Resource,
+    seen: Option<Seen>,
+    unmet: Option<&Waiting>,
+    accepts_drift: bool,
+) -> Step<Call>
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
     let spec = match resource {
         Resource::Live(body) | Resource::Deleting(body, _) => &body.spec,
         Resource::Gone(grave) => &grave.spec,
@@ -59,6 +71,7 @@ where
         unmet,
         dependent: None,
         unneeded: false,
+        accepts_drift,
         at: NOW,
     };
     assert_eq!(
@@ -160,6 +173,7 @@ where
     expect::<K, _>(drifted::<K>(&doc));
     expect::<K, _>(warned::<K>(&doc));
     let gone = given(vec![declared(), delete(), Command::ObserveGone { uid: UID, at: NOW }]);
+    accepts_drift::<K>(&doc);
     let borrowed = Some(Seen { borrowed: true, ..seen(ours, SeenState::Ready).unwrap() });
     assert_eq!(step::<K>(&gone, borrowed, None), Step::Settled, "another's stays");
     let need = Waiting::because("a need");
@@ -203,6 +217,28 @@ where
         ("changed, accepted", accepted(other), thing(), "settled"),
         ("accepted, changed again", accepted(ours), thing(), "ObserveDrift"),
     ]
+}
+
+/// What somebody changes is noted and stays, where the class says so; what somebody deletes is made again.
+fn accepts_drift<K>(doc: &serde_json::Value)
+where
+    K: Reconcile<Observed = Option<Seen>, Call = Call>,
+{
+    let (ours, other) = (wanted::<K>(doc).digest, Hash::of(b"other"));
+    let thing = || Some(Seen { actual: other, ..seen(ours, SeenState::Ready).unwrap() });
+    let made = [declare::<K>(doc), start(ActionName::Create), succeed(ActionName::Create), ready()];
+    let mut resource = given(made.into());
+    let mut steps = Vec::new();
+    for _ in 0..3 {
+        let step = step_with::<K>(&resource, thing(), None, true);
+        steps.push(word(&step));
+        if let Step::Record(command) = step {
+            let events = Resource::decide(&resource, command).unwrap();
+            resource = Resource::fold(resource, events);
+        }
+    }
+    assert_eq!(steps, ["ObserveDrift", "AcceptDrift", "settled"]);
+    assert_eq!(word(&step_with::<K>(&resource, None, None, true)), "ObserveDrift", "it is gone");
 }
 
 /// What its world warns of: noted once while it is not ready, and not at all when it is.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use domain::kinds::cluster::Capacity;
 use domain::plan::Purpose;
 use domain::{OutputValue, Resource};
 use serde_json::{Value, json};
@@ -54,6 +55,13 @@ async fn what_somebody_changes_or_deletes_is_set_right_and_has_their_name_on_it(
     assert!(
         matches!(&real.outputs["version"], OutputValue::Plain(version) if version.starts_with("1."))
     );
+    let room = async || {
+        plane.resource("cluster/real").await.body().and_then(|it| Capacity::of(&it.outputs))
+    };
+    plane
+        .until("its nodes to be known", async || room().await.is_some_and(|it| it.nodes == 3))
+        .await;
+    assert!(room().await.unwrap().pods >= 3);
 
     let namespace = namespace("shop");
     let in_it = format!("--namespace={namespace}");

@@ -4,11 +4,12 @@
     reason = "most of what happens is not what a test asks about"
 )]
 
+use domain::class::{self, Class};
 use domain::plan::{Purpose, StepAction};
-use domain::{KindName, OutputValue, Resource};
+use domain::{KindName, OutputValue, Resource, catalogue};
 use sim::{Entry, Happening};
-use tests::Plane;
 use tests::samples::{applications, root, unprotected_shop};
+use tests::{Plane, now};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_public_score_document_is_delivered_to_ready() {
@@ -210,5 +211,32 @@ async fn replicas_of_a_stateful_workload_have_names_and_disks() {
     let peers = db.body().unwrap().outputs["peers"].to_string();
     assert!(peers.starts_with("peers."), "{peers}");
     assert_eq!(plane.world_spec("volume/dev_db_data")["each"]["replicas"], 2);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_changes_stays_where_the_class_says_so_until_something_else_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let plane = Plane::start(folder.path()).await;
+    let shipped = catalogue::shipped().unwrap().classes;
+    let bucket = shipped.into_iter().find(|class| class.resource_type == "s3").unwrap();
+    let name = bucket.name().unwrap();
+    let definition = class::Definition { drift: class::Drift::Accept, ..bucket };
+    plane.put::<Class>(class::KIND, &name, class::Command::Define { definition, at: now() }).await;
+    let file = folder.path().join("app.yaml");
+    let text = "name: shop\nimage: web:1\nresources: {photos: {type: s3}}\n";
+    std::fs::write(&file, text).unwrap();
+    plane.apply("shop", &[&file], &[]).await;
+    plane.deliver("shop").await;
+    let id = "bucket/dev_shop_photos";
+    let detail = "versioning: true -> false".to_owned();
+    let drift = Happening::Drift { detail, by: Some("ada".into()) };
+    plane.world.happen(plane.tenant(), &id.parse().unwrap(), drift).unwrap();
+    let accepted =
+        async || plane.resource(id).await.body().is_some_and(|body| body.accepted.is_some());
+    plane.until("it to be accepted", accepted).await;
+    assert!(plane.noted(id, "DriftDetected").await.contains("ada"));
+    plane.ready("shop").await;
+    assert!(plane.resource(id).await.is_ready());
     plane.stop().await;
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::kinds::cluster::Capacity;
 use domain::kinds::support_service::{Brought, By, Capability};
 use domain::{StreamId, Time};
 use reconcilers::changes::Changes;
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) warnings: Warnings,
     /// What the cluster brings along.
     pub(super) brought: Brought,
+    /// What its nodes have room for, where it lets us look.
+    pub(super) room: Option<Capacity>,
     /// The capabilities of which that was looked at, at least once.
     pub(super) looked_for: BTreeSet<Capability>,
     /// Namespaces of ours.
@@ -194,6 +197,16 @@ impl Shared {
         let mut state = self.state();
         let changed = state.brought.set(capability, things);
         self.tell_of(state, capability, changed);
+    }
+
+    /// What its nodes have room for.
+    pub(super) fn has_room(&self, room: Capacity) {
+        let mut state = self.state();
+        if state.room.replace(room) != Some(room) {
+            let owners = state.owners.clone();
+            drop(state);
+            owners.iter().for_each(|owner| self.changes.tell(owner));
+        }
     }
 
     /// It was tried to see what the cluster brings along of a capability.

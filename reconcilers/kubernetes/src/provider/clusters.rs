@@ -1,6 +1,7 @@
 //! Clusters that exist already: they are reached or not, and nothing of them is made or removed.
 
 use domain::commit::Hash;
+use domain::kinds::cluster::CAPACITY;
 use domain::kinds::support_service::BRINGS;
 use domain::kinds::{Cluster as Kind, cluster};
 use domain::lifecycle::FailureClass;
@@ -40,6 +41,8 @@ impl Provider<Kind> for Kubernetes {
                     Some(brings) => {
                         let mut outputs = outputs(&credentials, &version, &endpoint);
                         outputs.insert(BRINGS.into(), OutputValue::plain(brings));
+                        let room = cluster.room().map(OutputValue::plain);
+                        outputs.extend(room.map(|room| (CAPACITY.to_owned(), room)));
                         (SeenState::Ready, outputs)
                     }
                     None => return Err(unknown("what it brings along is being looked at")),
