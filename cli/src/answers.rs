@@ -106,6 +106,15 @@ pub(crate) struct Deployment {
     pub(crate) tree: Option<Vec<Node>>,
     #[serde(default)]
     pub(crate) left_behind: Vec<LeftBehind>,
+    pub(crate) stranded: Option<Stranded>,
+}
+
+/// Why a deployment cannot leave a cluster that is lost.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Stranded {
+    pub(crate) cluster: String,
+    pub(crate) since: Time,
+    pub(crate) reason: String,
 }
 
 /// What a deployment left in a cluster that was lost.

@@ -45,7 +45,7 @@ pub(crate) async fn look(client: &Client, question: Question<'_>) -> Outcome<Loo
     };
     let query = format!(
         "query($name: String!, $asOf: Moment) {{ time(asOf: $asOf) deployment(name: $name, asOf: $asOf) {{ \
-         name phase revision goodRevision rollbackPending leftBehind {{ resource cluster since }} rollout {{ {ROLLOUT} }} {ours} \
+         name phase revision goodRevision rollbackPending leftBehind {{ resource cluster since }} stranded {{ cluster since reason }} rollout {{ {ROLLOUT} }} {ours} \
          tree {{ member needs blockers {{ on reason since }} resource {{ ...R }} }} }} }} {RESOURCE}"
     );
     let variables = json!({ "name": question.deployment, "asOf": question.as_of });

@@ -46,8 +46,16 @@ pub(crate) fn draw(look: &Look, colour: bool) -> String {
     }
     let rows = table(["RESOURCE", "READY", "SINCE", "STATE", "BLOCKER"], &drawing.rows);
     let warnings = warnings(nodes, now);
-    let left = left_behind(deployment, now);
-    format!("{}\n{rows}{warnings}{left}", heading(deployment, nodes))
+    let (left, stranded) = (left_behind(deployment, now), stranded(deployment, now));
+    format!("{}{stranded}\n{rows}{warnings}{left}", heading(deployment, nodes))
+}
+
+/// Why it is still in a cluster that is lost; empty where it is not, or need not leave.
+fn stranded(deployment: &Deployment, now: Time) -> String {
+    deployment.stranded.as_ref().map_or_else(String::new, |stranded| {
+        let since = age(stranded.since, now);
+        format!("\ncannot leave {}, lost since {since}: {}", stranded.cluster, stranded.reason)
+    })
 }
 
 /// What it left in clusters that were lost; empty where that is nothing.
@@ -252,6 +260,16 @@ mod tests {
              workload/w   cluster/a  20s\n\
              it is removed by the next plan that finds the cluster ready"
         );
+    }
+
+    #[test]
+    fn why_it_cannot_leave_a_lost_cluster_is_told_first() {
+        let mut look = look();
+        let stranded =
+            json!({"cluster": "cluster/a", "since": "1970-01-01T00:00:40Z", "reason": "no room"});
+        look.deployment.stranded = Some(serde_json::from_value(stranded).unwrap());
+        let drawn = draw(&look, false);
+        assert_eq!(drawn.lines().nth(1), Some("cannot leave cluster/a, lost since 20s: no room"));
     }
 
     #[test]

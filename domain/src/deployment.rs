@@ -4,6 +4,7 @@
 //! before: a fix is never refused because something else is still running.
 
 mod left_behind;
+mod stranded;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::plan::Purpose;
 use crate::time::Time;
 
 pub use left_behind::LeftBehind;
+pub use stranded::Stranded;
 
 /// The aggregate's kind in streams.
 pub const KIND: &str = "deployment";
@@ -78,6 +80,9 @@ pub struct Deployment {
     /// What it left in clusters that were lost. It is removed by a plan, never because it is found.
     #[serde(default)]
     pub left_behind: Vec<LeftBehind>,
+    /// Its cluster is lost, and it cannot leave. Until it can, or the cluster is back.
+    #[serde(default)]
+    pub stranded: Option<Stranded>,
 }
 
 /// What is wanted of a deployment.
@@ -100,6 +105,10 @@ pub enum Command {
     LeaveBehind { number: u64, left: Vec<LeftBehind>, at: Time },
     /// A rollout has what was left behind removed.
     CleanUp { number: u64, uids: Vec<Uuid>, at: Time },
+    /// It should leave its cluster and cannot.
+    Strand { stranded: Stranded, at: Time },
+    /// It need not leave any more.
+    Relieve { at: Time },
 }
 
 /// What happened to a deployment.
@@ -120,6 +129,10 @@ pub enum Event {
     LeftBehind { number: u64, left: Vec<LeftBehind>, at: Time },
     /// What was left behind is wanted by nobody any more: it is removed wherever it is found.
     CleanedUp { number: u64, uids: Vec<Uuid>, at: Time },
+    /// Its cluster is lost, and it cannot leave it.
+    Stranded { stranded: Stranded, at: Time },
+    /// It need not leave its cluster any more.
+    Relieved { at: Time },
     /// Nothing of it is left.
     Deleted { at: Time },
 }
@@ -211,6 +224,8 @@ impl Decider for Deployment {
             }
             Command::LeaveBehind { number, left, at } => Ok(state.leave_behind(number, left, at)),
             Command::CleanUp { number, uids, at } => Ok(state.clean_up(number, uids, at)),
+            Command::Strand { stranded, at } => Ok(state.strand(stranded, at)),
+            Command::Relieve { at } => Ok(state.relieve(at)),
         }
     }
 
@@ -224,6 +239,7 @@ impl Decider for Deployment {
                     rollout: Some(rollout),
                     outcome: None,
                     deleted: false,
+                    stranded: None,
                     ..state
                 }
             }
@@ -244,8 +260,11 @@ impl Decider for Deployment {
                 state.left_behind.retain(|left| !uids.contains(&left.uid));
                 state
             }
+            Event::Stranded { stranded, .. } => Self { stranded: Some(stranded), ..state },
+            Event::Relieved { .. } => Self { stranded: None, ..state },
             Event::Deleted { .. } => Self {
                 deleted: true,
+                stranded: None,
                 good_revision: None,
                 members: BTreeSet::new(),
                 left_behind: Vec::new(),

@@ -305,6 +305,8 @@ impl Planner {
             deployment::Event::RolloutEnded { .. }
             | deployment::Event::LeftBehind { .. }
             | deployment::Event::CleanedUp { .. }
+            | deployment::Event::Stranded { .. }
+            | deployment::Event::Relieved { .. }
             | deployment::Event::Deleted { .. } => None,
         });
         let now = started.state.rollout.as_ref().map(|rollout| rollout.number);

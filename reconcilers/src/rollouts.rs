@@ -62,6 +62,8 @@ pub(crate) enum Move {
     RollBack(RolloutRef),
     /// The way out of a cluster that is lost is planned and started.
     FailOver(failover::Loss),
+    /// It is noted that there need be none any more.
+    Relieve,
     /// What is left behind is noted.
     LeaveBehind { number: u64, left: Vec<LeftBehind> },
     /// What was left behind is removed.
@@ -162,7 +164,8 @@ impl Driver {
                 decided(stream, Move::Intend { number, intents })
             }
             Verdict::Wait { waiting, deadline } => {
-                let (leaves, due) = self.leave_or_stay(stream, environment.as_ref(), host).await?;
+                let (leaves, due) =
+                    self.leave_or_stay(stream, deployment, environment.as_ref(), host).await?;
                 if let Some(leaves) = leaves {
                     return Ok(decided(stream, leaves));
                 }
@@ -192,7 +195,8 @@ impl Driver {
         let environment = self.environment(stream, deployment).await?;
         let host = self.host(stream, deployment).await?;
         self.watch_at_rest(stream, deployment, environment.as_ref(), host.as_ref());
-        let (leaves, due) = self.leave_or_stay(stream, environment.as_ref(), host.as_ref()).await?;
+        let (leaves, due) =
+            self.leave_or_stay(stream, deployment, environment.as_ref(), host.as_ref()).await?;
         if let Some(leaves) = leaves {
             return Ok(decided(stream, leaves));
         }
@@ -277,6 +281,7 @@ impl Driver {
             }
             Move::RollBack(failed) => self.take_back(stream, &failed).await,
             Move::FailOver(loss) => self.leave(stream, &loss).await,
+            Move::Relieve => self.relieve(stream).await,
             Move::LeaveBehind { number, left } => self.note_left_behind(stream, number, left).await,
             Move::CleanUp { number, targets, began } => {
                 self.clean_up(stream, number, targets, began).await

@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Trace, session: &Session) -> Outcome {
 async fn json_tree(args: &Trace, session: &Session) -> Outcome {
     let query = format!(
         "query($name: String!, $asOf: Moment) {{ deployment(name: $name, asOf: $asOf) {{ name application environment \
-         phase revision goodRevision leftBehind {{ resource uid cluster since }} rollout {{ name number planId purpose outcome reason stepsTotal }} \
+         phase revision goodRevision leftBehind {{ resource uid cluster since }} stranded {{ cluster since reason }} rollout {{ name number planId purpose outcome reason stepsTotal }} \
          tree {{ member needs blockers {{ on reason since }} resource {{ ...R }} }} position }} }} {RESOURCE}"
     );
     let data: Value =

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::roll_back::in_words;
 use super::{Hints, PlanError, Planner, Request};
 use crate::clock::Clock;
-use crate::rollouts::failover::{FailOver, Loss, Occupied, revision};
+use crate::rollouts::failover::{FailOver, Loss, Occupied, Way, revision};
 
 /// How often the way out of one loss is planned anew because what it was computed from moved before it started.
 const ATTEMPTS_MAX: u32 = 64;
@@ -44,33 +44,39 @@ impl WayOut {
         stream: &StreamId,
         loss: &Loss,
         occupied: Occupied,
-    ) -> Result<bool, PlanError> {
+    ) -> Result<Way, PlanError> {
         let mut sent = self.sent.lock().await;
         let deployment = self.executor.load_state::<Deployment>(stream).await?.state;
         let planner = Planner::new(self.executor.clone(), stream.tenant().clone());
-        let Some(policy) = self.policy(stream, &deployment).await? else { return Ok(false) };
+        let Some(policy) = self.policy(stream, &deployment).await? else { return Ok(Way::None) };
         if !self.is_so(stream, loss).await? {
-            return Ok(false);
+            return Ok(Way::None);
         }
         let occupied = without(occupied, &mut sent, stream.name());
         let request = self.request(stream, &deployment, policy, occupied).await?;
-        let Some(request) = request else { return Ok(false) };
-        let mut outcome = Ok(false);
+        let Some(request) = request else { return Ok(Way::None) };
+        let mut outcome = Ok(Way::None);
         for attempt in 0..ATTEMPTS_MAX {
             let context = self.context(stream, loss, attempt);
-            let planned = planner.plan(&request, &context).await?;
+            let planned = match planner.plan(&request, &context).await {
+                Ok(planned) => planned,
+                Err(refused @ PlanError::Refused(_)) => return Ok(Way::Shut(in_words(refused))),
+                Err(error) => return Err(error),
+            };
             let last = deployment.rollout.as_ref().filter(|last| last.plan == planned.id);
             if last.is_some() || planned.plan.steps.is_empty() {
                 // It runs, or it came to an end that is a person's matter; or nothing is there to be brought out.
-                return Ok(last.is_some() && deployment.outcome.is_none());
+                let runs = last.is_some() && deployment.outcome.is_none();
+                let stays = nowhere(&planned.plan, loss).filter(|_| last.is_none());
+                return Ok(if runs { Way::Begun } else { stays.map_or(Way::None, Way::Shut) });
             }
             match planner.start(planned.id, &context).await {
                 Ok(_) => {
                     sent.extend(destination(&planned.plan));
-                    return Ok(true);
+                    return Ok(Way::Begun);
                 }
                 Err(moved @ PlanError::Moved(_)) => outcome = Err(moved),
-                Err(PlanError::Plan(error)) if waits(&error) => return Ok(false),
+                Err(PlanError::Plan(error)) => return shut(planned.id, error),
                 Err(error) => return Err(error),
             }
         }
@@ -173,7 +179,7 @@ impl FailOver for WayOut {
         deployment: &'a StreamId,
         loss: &'a Loss,
         occupied: Occupied,
-    ) -> BoxFuture<'a, Result<bool, String>> {
+    ) -> BoxFuture<'a, Result<Way, String>> {
         Box::pin(async move { self.go(deployment, loss, occupied).await.map_err(in_words) })
     }
 }
@@ -206,7 +212,30 @@ fn destination(plan: &Plan) -> Option<(Name, (ResourceId, u32))> {
     Some((plan.header.deployment.clone(), (placement.cluster.clone(), workloads)))
 }
 
+/// Why nothing else is better than the cluster that is lost; none where something is.
+fn nowhere(plan: &Plan, loss: &Loss) -> Option<String> {
+    let placement = plan.header.placement.as_ref().filter(|it| it.cluster == loss.cluster)?;
+    let others = placement.scores.iter().filter(|score| score.cluster != loss.cluster);
+    // What rules one out holds for a while; points change with whatever comes and goes.
+    let others = others.map(|score| match (score.total, score.reasons.first()) {
+        (None, Some(reason)) => format!("{}: {reason}", score.cluster),
+        (None, None) | (Some(_), _) => format!("{}: not better", score.cluster),
+    });
+    let others: Vec<String> = others.collect();
+    Some(if others.is_empty() {
+        "the environment has no other cluster".to_owned()
+    } else {
+        format!("there is nowhere to go: {}", others.join("; "))
+    })
+}
+
 /// Somebody has to approve it, or it was run and is over.
-fn waits(error: &ExecuteError<plan::Refused>) -> bool {
-    matches!(error, ExecuteError::Rejected(plan::Refused::NotApproved | plan::Refused::Executed(_)))
+fn shut(plan: Uuid, error: Box<ExecuteError<plan::Refused>>) -> Result<Way, PlanError> {
+    match *error {
+        ExecuteError::Rejected(plan::Refused::NotApproved) => {
+            Ok(Way::Shut(format!("its plan {plan} has to be approved: cairn approve {plan}")))
+        }
+        ExecuteError::Rejected(plan::Refused::Executed(_)) => Ok(Way::None),
+        other => Err(PlanError::Plan(Box::new(other))),
+    }
 }

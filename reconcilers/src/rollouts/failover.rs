@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::deployment::{self, Deployment, LeftBehind, Outcome};
+use domain::deployment::{self, Deployment, LeftBehind, Outcome, Stranded};
 use domain::environment::Definition;
 use domain::lifecycle::{Grave, Lifetime};
 use domain::planning::lost;
@@ -43,17 +43,28 @@ pub type Occupied = BTreeMap<ResourceId, BTreeMap<Name, u32>>;
 
 /// Plans and starts the way out of a cluster that is lost.
 pub trait FailOver: Send + Sync + 'static {
-    /// Does so, once for each deployment and loss; says whether it began. It has not where somebody has to approve it
-    /// first, or the cluster is back.
+    /// Does so, once for each deployment and loss.
     ///
     /// # Errors
-    /// In words, when it cannot be planned or started.
+    /// In words, when that could not be found out: it is tried again when something moves.
     fn fail_over<'a>(
         &'a self,
         deployment: &'a StreamId,
         loss: &'a Loss,
         occupied: Occupied,
-    ) -> BoxFuture<'a, Result<bool, String>>;
+    ) -> BoxFuture<'a, Result<Way, String>>;
+}
+
+/// What a way out of a cluster came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The deployment leaves.
+    Begun,
+    /// It need not: the cluster is back, nothing is there to be brought out, or it left and what became of that is a
+    /// person's matter.
+    None,
+    /// It cannot, for this reason, until somebody does something.
+    Shut(String),
 }
 
 /// When a deployment leaves its cluster.
@@ -143,17 +154,33 @@ impl Driver {
         self.index.keep_up().await?;
         let occupied = self.index.occupied(stream.tenant());
         match fail_over.fail_over(stream, loss, occupied).await {
-            Ok(true) => {
+            Ok(Way::Begun) => {
                 info!(%stream, cluster = %loss.cluster, since = %loss.since, "fails over");
                 Ok(Next::Again)
             }
-            Ok(false) => Ok(Next::Rest),
+            Ok(Way::None) => Ok(Next::Rest),
             // Whatever could change that wakes it: another cluster, another plan, the environment.
-            Err(reason) => {
+            Ok(Way::Shut(reason)) => {
                 warn!(%stream, cluster = %loss.cluster, reason, "it cannot leave its cluster");
+                let stranded =
+                    Stranded { cluster: loss.cluster.clone(), since: loss.since, reason };
+                let at = self.clock.now();
+                let note = deployment::Command::Strand { stranded, at };
+                self.command::<Deployment>(stream, stream, note).await?;
+                Ok(Next::Rest)
+            }
+            Err(reason) => {
+                warn!(%stream, cluster = %loss.cluster, reason, "no way out of its cluster was found");
                 Ok(Next::Rest)
             }
         }
+    }
+
+    /// Notes that it need not leave its cluster any more.
+    pub(super) async fn relieve(&self, stream: &StreamId) -> Result<Next, StepError> {
+        let relieve = deployment::Command::Relieve { at: self.clock.now() };
+        self.command::<Deployment>(stream, stream, relieve).await?;
+        Ok(Next::Again)
     }
 
     pub(super) async fn note_left_behind(
@@ -201,12 +228,14 @@ impl Driver {
     pub(super) async fn leave_or_stay(
         &self,
         stream: &StreamId,
+        deployment: &Deployment,
         environment: Option<&Definition>,
         host: Option<&ResourceId>,
     ) -> Result<(Option<Move>, Option<Time>), StepError> {
+        let relieved = deployment.stranded.is_some().then_some(Move::Relieve);
         Ok(match self.leaving(stream, environment, host).await? {
-            Leaving::Not => (None, None),
-            Leaving::At(due) => (None, Some(due)),
+            Leaving::Not => (relieved, None),
+            Leaving::At(due) => (relieved, Some(due)),
             Leaving::Now(loss) => (Some(Move::FailOver(loss)), None),
         })
     }

@@ -72,6 +72,7 @@ fn objects(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
         ("api/v1", "configmaps"),
         ("api/v1", "secrets"),
         ("apis/apps/v1", "deployments"),
+        ("apis/apps/v1", "statefulsets"),
         ("apis/networking.k8s.io/v1", "networkpolicies"),
         ("apis/policy/v1", "poddisruptionbudgets"),
         ("apis/autoscaling/v2", "horizontalpodautoscalers"),

@@ -147,6 +147,15 @@ async fn failover(plane: &Plane) -> Uuid {
     }
 }
 
+/// Waits until it is said why the shop cannot leave.
+async fn is_stranded(plane: &Plane, reason: &str) {
+    let so = async || {
+        let stranded = deployment(plane).await.stranded;
+        stranded.is_some_and(|stranded| stranded.reason.contains(reason))
+    };
+    plane.until(reason, so).await;
+}
+
 /// What a sweep would remove now.
 async fn swept(plane: &Plane) -> Vec<String> {
     let settings = Settings { session: Uuid::now_v7(), grace_micros: 0 };
@@ -221,8 +230,11 @@ async fn a_failover_waits_for_approval_and_is_off_when_the_cluster_is_back() {
     lose(&plane, "a");
     let plan = failover(&plane).await;
     assert_eq!(deployment(&plane).await.rollout.unwrap().number, 1, "it waits");
+    is_stranded(&plane, &format!("cairn approve {plan}")).await;
     happen(&plane, "a", Happening::Heal);
     is_ready(&plane, "a", true).await;
+    let relieved = async || deployment(&plane).await.stranded.is_none();
+    plane.until("it to be relieved", relieved).await;
     let recorded = proposal(&plane, plan).await;
     let by = context().actor;
     let approve = plan::Command::Approve { hash: recorded.hash, by, at: now() };
@@ -230,6 +242,21 @@ async fn a_failover_waits_for_approval_and_is_off_when_the_cluster_is_back() {
     let refused = plane.planner.start(plan, &context()).await.unwrap_err().to_string();
     assert!(refused.contains("cluster/a is not lost any more"), "{refused}");
     assert_eq!(runs_on(&plane).await, "cluster/a");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_nothing_leaves_is_told_until_it_can() {
+    let (plane, _folder) = shop(&json!({"failover": {"after_seconds": 1}})).await;
+    lose(&plane, "b");
+    is_ready(&plane, "b", false).await;
+    lose(&plane, "a");
+    is_stranded(&plane, "there is nowhere to go: cluster/b: ").await;
+    assert_eq!(deployment(&plane).await.rollout.unwrap().number, 1);
+    happen(&plane, "b", Happening::Heal);
+    is_after(&plane, Purpose::Failover, 2).await;
+    assert_eq!(deployment(&plane).await.stranded, None);
+    assert_eq!(runs_on(&plane).await, "cluster/b");
     plane.stop().await;
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Deployment {
     members: Vec<ID>,
     /// What it left in clusters that were lost. It is there until a plan removes it.
     left_behind: Vec<LeftBehind>,
+    /// Why it is still in a cluster that is lost, though the environment wants it to leave.
+    stranded: Option<Stranded>,
     /// The last change of the deployment itself.
     changed_at: Timestamp,
     /// The commit that led to this state.
@@ -56,6 +58,17 @@ pub(crate) struct LeftBehind {
     cluster: ID,
     /// Since when.
     since: Timestamp,
+}
+
+/// Why a deployment cannot leave a cluster that is lost.
+#[derive(SimpleObject)]
+pub(crate) struct Stranded {
+    /// The cluster, by id.
+    cluster: ID,
+    /// Since when that is lost.
+    since: Timestamp,
+    /// Why it cannot leave, and what to do.
+    reason: String,
 }
 
 /// The execution of a plan.
@@ -158,6 +171,16 @@ impl LeftBehind {
     }
 }
 
+impl Stranded {
+    fn of(stranded: &domain::deployment::Stranded) -> Self {
+        Self {
+            cluster: ID(stranded.cluster.to_string()),
+            since: Timestamp(stranded.since),
+            reason: stranded.reason.clone(),
+        }
+    }
+}
+
 impl Deployment {
     pub(crate) fn of(row: Row, as_of: Option<AsOf>) -> Result<Self, Fault> {
         let Any::Deployment(state) = row.state()? else {
@@ -173,6 +196,7 @@ impl Deployment {
             good_revision: state.good_revision,
             members: state.members.iter().map(|member| ID(member.to_string())).collect(),
             left_behind: state.left_behind.iter().map(LeftBehind::of).collect(),
+            stranded: state.stranded.as_ref().map(Stranded::of),
             changed_at: Timestamp(row.time),
             position: Position(row.position),
             state: Box::new(state),
