@@ -35,7 +35,7 @@ pub use body::{
     Drift, Failure, FailureClass, Grave, Lifetime, NOTICES_MAX, Notice, Readiness,
 };
 
-pub use canary::{CanaryStatus, Measured, Promotion};
+pub use canary::{CanaryStatus, CheckStatus, Measured, Promotion};
 
 /// The longest reason of an abandonment, in characters.
 pub const REASON_MAX: usize = 500;
@@ -120,7 +120,7 @@ pub enum Command {
     /// Leads so much of the traffic to it, in percent.
     ShiftCanary { uid: Uuid, step: u32, weight: u32, at: Time },
     /// It was measured.
-    MeasureCanary { uid: Uuid, generation: u64, step: u32, passed: bool, detail: String, at: Time },
+    MeasureCanary { uid: Uuid, generation: u64, step: u32, measured: Vec<Measured>, at: Time },
     /// It is no good.
     FailCanary { uid: Uuid, generation: u64, reason: String, at: Time },
     /// Nothing of it is left.
@@ -205,7 +205,12 @@ pub enum Event {
     /// So much of the traffic is led to it, in percent.
     CanaryShifted { uid: Uuid, weight: u32, at: Time },
     /// It was measured.
-    CanaryMeasured { uid: Uuid, passed: bool, detail: String, at: Time },
+    CanaryMeasured {
+        uid: Uuid,
+        #[serde(default)]
+        measured: Vec<Measured>,
+        at: Time,
+    },
     /// It is no good, and gets no more traffic.
     CanaryFailed { uid: Uuid, reason: String, at: Time },
     /// Somebody took it for good enough: past this step, or past all.

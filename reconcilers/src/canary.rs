@@ -17,7 +17,7 @@
 
 use domain::kinds::Workload;
 use domain::kinds::workload::{CANARY, Canary, CanaryStep, Check, Scale};
-use domain::lifecycle::{ActionName, Body, CanaryStatus, Command, Promotion};
+use domain::lifecycle::{ActionName, Body, CanaryStatus, CheckStatus, Command, Promotion};
 use domain::text::{Inputs, OutputValue};
 use domain::{Resource, ResourceId, Time};
 
@@ -166,28 +166,27 @@ impl Trial<'_> {
         if status.promoted != Promotion::None {
             return next;
         }
-        let allowed = self.canary.checks.iter().map(|check| check.failures_max).min();
-        let last = status.measured.as_ref();
-        if let Some(last) = last.filter(|_| status.failures > allowed.unwrap_or(u32::MAX)) {
-            let times = status.failures;
-            let (weight, detail) = (step.weight, &last.detail);
+        let too_often = self.measured().find(|(check, last)| last.failures > check.failures_max);
+        if let Some((Check { name, .. }, CheckStatus { failures, detail, .. })) = too_often {
+            let (weight, times) = (step.weight, if *failures == 1 { "time" } else { "times" });
             return self.give_up(format!(
-                "at {weight} % of the traffic, {times} of its checks failed: {detail}"
+                "at {weight} % of the traffic, the check `{name}` failed {failures} {times}: {detail}"
             ));
         }
         if let Some(call) = self.due() {
             return Step::Perform(call);
         }
         let until = after(status.since, step.pause_seconds);
-        let unwell = last.filter(|last| !last.passed);
+        let unwell = self.measured().find(|(_, last)| !last.passed);
         let weight = step.weight;
         let waits = match unwell {
             _ if at < until => {
                 format!("the new revision gets {weight} % of the traffic until {until}")
             }
-            Some(last) => {
-                format!("the new revision is not promoted while a check fails: {}", last.detail)
-            }
+            Some((check, last)) => format!(
+                "the new revision is not promoted while the check `{}` fails: {}",
+                check.name, last.detail
+            ),
             None if step.approval => format!(
                 "the new revision gets {weight} % of the traffic and has yet to be promoted (cairn promote)"
             ),
@@ -196,16 +195,23 @@ impl Trial<'_> {
         unready(self.body, &waits, at)
     }
 
-    /// What is to be measured now: all of it at once, as often as the most frequent asks for.
+    /// What was measured in this step.
+    fn measured(&self) -> impl Iterator<Item = (&Check, &CheckStatus)> {
+        let last = &self.status.checks;
+        self.canary.checks.iter().filter_map(|check| Some((check, last.get(&check.name)?)))
+    }
+
+    /// What is to be measured now, all at once.
     fn due(&self) -> Option<Call> {
-        let checks: &Vec<Check> = &self.canary.checks;
-        let every = checks.iter().map(|check| check.every_seconds).min()?;
-        let last = self.status.measured.as_ref().map(|last| last.at);
-        let due = last.is_none_or(|last| self.subject.at >= after(last, every));
-        due.then(|| Call::Measure {
+        let is_due = |check: &&Check| {
+            let last = self.status.checks.get(&check.name);
+            last.is_none_or(|last| self.subject.at >= after(last.at, check.every_seconds))
+        };
+        let checks: Vec<Check> = self.canary.checks.iter().filter(is_due).cloned().collect();
+        (!checks.is_empty()).then(|| Call::Measure {
             step: self.status.step,
             generation: self.body.generation,
-            checks: checks.clone(),
+            checks,
         })
     }
 

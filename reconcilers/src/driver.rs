@@ -237,10 +237,10 @@ impl Driver {
                 self.record(stream, held).await?;
                 Ok(Next::Rest)
             }
-            Ok(Performed::Measured { generation, step, passed, detail }) => {
-                debug!(%stream, uid = %target.uid, passed, detail, "measured");
+            Ok(Performed::Measured { generation, step, measured }) => {
+                debug!(%stream, uid = %target.uid, ?measured, "measured");
                 let (uid, at) = (target.uid, self.clock.now());
-                let measured = Command::MeasureCanary { uid, generation, step, passed, detail, at };
+                let measured = Command::MeasureCanary { uid, generation, step, measured, at };
                 self.record(stream, measured).await?;
                 Ok(Next::Again)
             }
@@ -356,8 +356,7 @@ fn poll_at(step: &Step<Effect>, resource: &Resource, at: Time) -> Option<Time> {
     };
     // What is tried is on a schedule of its own, and waits for nobody to tell.
     let canary = body.canary.as_ref();
-    let canary = canary.map(|it| it.measured.as_ref().map_or(it.since, |measured| measured.at));
-    let since = canary.map_or(since, |canary| canary.max(since));
+    let since = canary.map_or(since, |canary| canary.moved_at().max(since));
     let pause = at.micros_since(since) / POLL_SHARE;
     Some(at.plus_micros(pause.clamp(POLL_MICROS_MIN, POLL_MICROS_MAX)))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use domain::kinds::TypedSpec;
-use domain::lifecycle::{Command, FailureClass};
+use domain::lifecycle::{Command, FailureClass, Measured};
 use domain::text::{Inputs, Unresolved};
 use domain::{Resource, ResourceId, StreamId, Tenant, Time};
 use futures::future::BoxFuture;
@@ -163,10 +163,8 @@ pub enum Performed {
         generation: u64,
         /// At which step.
         step: u32,
-        /// As expected.
-        passed: bool,
-        /// In words.
-        detail: String,
+        /// What, and how it went.
+        measured: Vec<Measured>,
     },
 }
 

@@ -3,6 +3,9 @@
 //! It is stepped, then shifted, step by step: what a step needs is made first, traffic follows. In the end it has
 //! passed every step, or failed; either way it gets no more traffic, and ends.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Body, Command, Event, Refused, Resource};
@@ -30,12 +33,9 @@ pub struct CanaryStatus {
     /// Somebody has promoted it past this step, or past all.
     #[serde(default)]
     pub promoted: Promotion,
-    /// Measurements in this step that failed.
+    /// What was measured in this step, by the name of the check.
     #[serde(default)]
-    pub failures: u32,
-    /// The last measurement of this step.
-    #[serde(default)]
-    pub measured: Option<Measured>,
+    pub checks: BTreeMap<String, CheckStatus>,
     /// Why it is no good.
     #[serde(default)]
     pub failure: Option<String>,
@@ -55,14 +55,51 @@ pub enum Promotion {
 }
 
 /// A measurement, as it went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
+    /// The name of the check.
+    pub check: String,
     /// As expected.
     pub passed: bool,
     /// In words.
     pub detail: String,
-    /// When.
+}
+
+/// How a check has gone in one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// How often it failed.
+    pub failures: u32,
+    /// The last time it passed.
+    pub passed: bool,
+    /// How it went the last time, in words.
+    pub detail: String,
+    /// When that was.
     pub at: Time,
+}
+
+impl CanaryStatus {
+    /// The last measurements of this step, in words; none before the first.
+    #[must_use]
+    pub fn measured(&self) -> Option<String> {
+        let words = self.checks.iter().map(|(name, check)| format!("{name}: {}", check.detail));
+        let words: Vec<String> = words.collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
+    /// When step, traffic or a measurement changed last.
+    #[must_use]
+    pub fn moved_at(&self) -> Time {
+        self.checks.values().map(|check| check.at).fold(self.since, Time::max)
+    }
+
+    fn note(&mut self, measured: Vec<Measured>, at: Time) {
+        for Measured { check, passed, detail } in measured {
+            let before = self.checks.get(&check).map_or(0, |before| before.failures);
+            let failures = before.saturating_add(u32::from(!passed));
+            self.checks.insert(check, CheckStatus { failures, passed, detail, at });
+        }
+    }
 }
 
 impl Body {
@@ -118,9 +155,9 @@ pub(super) fn observe(state: &Resource, body: &Body, observation: Command) -> Ve
             });
             new.then_some(Event::CanaryShifted { uid, weight, at })
         }
-        Command::MeasureCanary { uid, generation, step, passed, detail, at } => {
+        Command::MeasureCanary { uid, generation, step, measured, at } => {
             let of = current.is_some_and(|it| it.generation == generation && it.step == step);
-            of.then_some(Event::CanaryMeasured { uid, passed, detail, at })
+            of.then_some(Event::CanaryMeasured { uid, measured, at })
         }
         Command::FailCanary { uid, generation, reason, at } => {
             let of = current.is_some_and(|it| it.generation == generation);
@@ -152,8 +189,7 @@ pub(super) fn evolve(before: Option<CanaryStatus>, event: Event) -> Option<Canar
                 had_traffic,
                 since: at,
                 promoted,
-                failures: 0,
-                measured: None,
+                checks: BTreeMap::new(),
                 failure: None,
             })
         }
@@ -161,10 +197,9 @@ pub(super) fn evolve(before: Option<CanaryStatus>, event: Event) -> Option<Canar
             let had_traffic = status.had_traffic || weight > 0;
             Some(CanaryStatus { weight, shifted: true, had_traffic, since: at, ..status })
         }
-        (Event::CanaryMeasured { passed, detail, at, .. }, Some(status)) => {
-            let failures = status.failures.saturating_add(u32::from(!passed));
-            let measured = Some(Measured { passed, detail, at });
-            Some(CanaryStatus { failures, measured, ..status })
+        (Event::CanaryMeasured { measured, at, .. }, Some(mut status)) => {
+            status.note(measured, at);
+            Some(status)
         }
         (Event::CanaryFailed { reason, at, .. }, Some(status)) => {
             Some(CanaryStatus { weight: 0, since: at, failure: Some(reason), ..status })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use charts::fetch::Asker;
 use domain::kinds::workload::Check;
+use domain::lifecycle::Measured;
 use reconcilers::Performed;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,19 +25,16 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Makes every check, and says how the first went that did not pass. That it cannot be measured is no success.
+    /// Makes every check, at the same time. That it cannot be measured is no success.
     pub(crate) async fn measure(&self, generation: u64, step: u32, checks: &[Check]) -> Performed {
-        let mut passed = Vec::new();
-        for check in checks {
-            match self.one(check).await {
-                Ok(words) => passed.push(format!("{}: {words}", check.name)),
-                Err(words) => {
-                    let detail = format!("{}: {words}", check.name);
-                    return Performed::Measured { generation, step, passed: false, detail };
-                }
-            }
-        }
-        Performed::Measured { generation, step, passed: true, detail: passed.join("; ") }
+        let measured = checks.iter().map(async |check| {
+            let result = self.one(check).await;
+            let passed = result.is_ok();
+            let (Ok(detail) | Err(detail)) = result;
+            Measured { check: check.name.clone(), passed, detail }
+        });
+        let measured = futures::future::join_all(measured).await;
+        Performed::Measured { generation, step, measured }
     }
 
     async fn one(&self, check: &Check) -> Result<String, String> {

@@ -67,8 +67,7 @@ impl WayOut {
             if last.is_some() || planned.plan.steps.is_empty() {
                 // It runs, or it came to an end that is a person's matter; or nothing is there to be brought out.
                 let runs = last.is_some() && deployment.outcome.is_none();
-                let stays = nowhere(&planned.plan, loss).filter(|_| last.is_none());
-                return Ok(if runs { Way::Begun } else { stays.map_or(Way::None, Way::Shut) });
+                return Ok(if runs { Way::Begun } else { Way::None });
             }
             match planner.start(planned.id, &context).await {
                 Ok(_) => {
@@ -210,23 +209,6 @@ fn destination(plan: &Plan) -> Option<(Name, (ResourceId, u32))> {
     let workloads = plan.steps.iter().filter(|step| is_workload(&step.resource)).count();
     let workloads = u32::try_from(workloads).unwrap_or(u32::MAX);
     Some((plan.header.deployment.clone(), (placement.cluster.clone(), workloads)))
-}
-
-/// Why nothing else is better than the cluster that is lost; none where something is.
-fn nowhere(plan: &Plan, loss: &Loss) -> Option<String> {
-    let placement = plan.header.placement.as_ref().filter(|it| it.cluster == loss.cluster)?;
-    let others = placement.scores.iter().filter(|score| score.cluster != loss.cluster);
-    // What rules one out holds for a while; points change with whatever comes and goes.
-    let others = others.map(|score| match (score.total, score.reasons.first()) {
-        (None, Some(reason)) => format!("{}: {reason}", score.cluster),
-        (None, None) | (Some(_), _) => format!("{}: not better", score.cluster),
-    });
-    let others: Vec<String> = others.collect();
-    Some(if others.is_empty() {
-        "the environment has no other cluster".to_owned()
-    } else {
-        format!("there is nowhere to go: {}", others.join("; "))
-    })
 }
 
 /// Somebody has to approve it, or it was run and is over.

@@ -12,7 +12,7 @@ use journal::testing::{Call, Fault, Faulty};
 use journal::{Executor, Journal};
 use reconcilers::WallClock;
 use reconcilers::planner::WayOut;
-use reconcilers::rollouts::failover::{FailOver as _, Loss, Occupied};
+use reconcilers::rollouts::failover::{FailOver as _, Loss, Occupied, Way};
 use serde_json::json;
 
 use crate::bench::{Bench, NOW, request, tenant};
@@ -50,7 +50,7 @@ fn shop() -> StreamId {
     StreamId::new(tenant(), "deployment", "dev_shop".parse().unwrap()).unwrap()
 }
 
-fn leave(executor: &Executor, loss: &Loss) -> Result<bool, String> {
+fn leave(executor: &Executor, loss: &Loss) -> Result<Way, String> {
     let way_out = WayOut::new(executor.clone(), Arc::new(WallClock));
     block_on(way_out.fail_over(&shop(), loss, Occupied::new()))
 }
@@ -77,7 +77,7 @@ fn a_crash_anywhere_on_the_way_out_is_harmless_and_two_at_once_are_one() {
             for _ in 0..2 {
                 assert_eq!(
                     leave(&bench.executor, &loss),
-                    Ok(true),
+                    Ok(Way::Begun),
                     "{crash_at} {fault:?} {first:?}"
                 );
                 assert_eq!((last(&bench).number, last(&bench).purpose), (2, Purpose::Failover));
@@ -90,22 +90,22 @@ fn a_crash_anywhere_on_the_way_out_is_harmless_and_two_at_once_are_one() {
 fn a_cluster_that_was_ready_in_between_is_another_loss() {
     let (bench, loss) = lost(Time::from_micros(9));
     observe(&bench, true, Time::from_micros(10));
-    assert_eq!(leave(&bench.executor, &loss), Ok(false), "it is back");
+    assert_eq!(leave(&bench.executor, &loss), Ok(Way::None), "it is back");
     observe(&bench, false, Time::from_micros(11));
-    assert_eq!(leave(&bench.executor, &loss), Ok(false), "it is lost since another moment");
+    assert_eq!(leave(&bench.executor, &loss), Ok(Way::None), "it is lost since another moment");
     assert_eq!(last(&bench).number, 1);
     let again = Loss { since: Time::from_micros(11), ..loss };
-    assert_eq!(leave(&bench.executor, &again), Ok(true));
+    assert_eq!(leave(&bench.executor, &again), Ok(Way::Begun));
 }
 
 #[test]
 fn what_failed_on_its_way_out_is_a_persons_matter() {
     let (bench, loss) = lost(Time::from_micros(9));
-    assert_eq!(leave(&bench.executor, &loss), Ok(true));
+    assert_eq!(leave(&bench.executor, &loss), Ok(Way::Begun));
     let outcome = Outcome::Failed { reason: "no such image".into() };
     let end = deployment::Command::EndRollout { number: 2, outcome, removed: vec![], at: NOW };
     bench.put::<Deployment>("deployment", "dev_shop", end);
-    assert_eq!(leave(&bench.executor, &loss), Ok(false));
+    assert_eq!(leave(&bench.executor, &loss), Ok(Way::None));
     assert_eq!(last(&bench).number, 2);
 }
 
@@ -117,8 +117,8 @@ fn where_there_is_no_other_cluster_it_waits_and_says_why() {
         "clusters": {"dev-a": {"spec": spec}},
         "failover": {"after_seconds": 1, "allow_replace": true}
     }));
-    let why = leave(&bench.executor, &loss).unwrap_err();
+    let Way::Shut(why) = leave(&bench.executor, &loss).unwrap() else { panic!("it cannot leave") };
     assert!(why.contains("cluster/dev-a has not been ready since"), "{why}");
     bench.define_environment(json!({}));
-    assert_eq!(leave(&bench.executor, &loss), Ok(false), "nobody says that it is to leave");
+    assert_eq!(leave(&bench.executor, &loss), Ok(Way::None), "nobody says that it is to leave");
 }

@@ -18,7 +18,7 @@ pub(crate) struct Canary {
     weight: u32,
     /// Since when.
     since: Timestamp,
-    /// The last measurement of this step, in words.
+    /// The last measurement of each check in this step, in words.
     measured: Option<String>,
     /// Why it is no good.
     failure: Option<String>,
@@ -39,7 +39,7 @@ impl Canary {
             steps,
             weight: status.weight,
             since: Timestamp(status.since),
-            measured: status.measured.as_ref().map(|measured| measured.detail.clone()),
+            measured: status.measured(),
             failure: status.failure.clone(),
         })
     }

@@ -111,6 +111,10 @@ impl Canary {
             say(".checks", format!("must be {CHECKS_MAX} at most"));
         }
         for (index, check) in self.checks.iter().enumerate() {
+            let name = &check.name;
+            if self.checks.iter().take(index).any(|before| before.name == *name) {
+                say(&format!(".checks.{index}.name"), format!("`{name}` is another check's name"));
+            }
             if check.every_seconds == 0 {
                 say(&format!(".checks.{index}.every_seconds"), "must be 1 at least".into());
             }

@@ -138,7 +138,7 @@ pub(crate) async fn what_measures_badly_goes_back(world: &World) {
     world.try_version("bad", 2, checks).await;
     plane.begin("bad", Purpose::Deploy).await;
     world.waits_for_approval("bad").await;
-    assert!(plane.noted(&World::id("bad"), "CanaryMeasured").await.contains("errors: 0.001"));
+    assert!(plane.noted(&World::id("bad"), "CanaryMeasured").await.contains("0.001"));
     prometheus.put("/api/v1/query?query=errors", answer("0.5").to_string().as_bytes());
     world
         .plane
@@ -150,7 +150,7 @@ pub(crate) async fn what_measures_badly_goes_back(world: &World) {
         })
         .await;
     let failed = plane.noted(&World::id("bad"), "CanaryFailed").await;
-    assert!(failed.contains("errors: 0.5 is more than 0.01"), "{failed}");
+    assert!(failed.contains("the check `errors` failed 1 time: 0.5 is more than 0.01"), "{failed}");
     world.has_ended("bad").await;
     assert_eq!(world.runs("bad").unwrap(), "registry.example/bad:1");
 }
