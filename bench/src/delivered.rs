@@ -21,7 +21,7 @@ use seen::Seen;
 /// Applications, each with one workload.
 const APPLICATIONS: u64 = 1_000;
 /// Nodes that pretend, of 110 pods each.
-const NODES: u32 = 20;
+const NODES: u32 = 24;
 /// Requests in flight.
 const WINDOW: usize = 16;
 /// Image changes that are timed, and applications that are added one at a time.
@@ -40,6 +40,8 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let rows = bare::made(&ours.client).await?;
     ours.changes(report, applications, CHANGES / scale.min(10)).await?;
     ours.settled(report, SETTLED / u32::try_from(scale.min(10))?).await?;
+    let late = CHANGES / scale.min(10);
+    ours.grows(report, applications, applications + late).await?;
     drop(ours);
     drop(plane);
     let plane = ControlPlane::start(&Options { nodes: NODES, entry: false, ..Options::default() });
@@ -218,6 +220,30 @@ impl Ours {
         );
         report.note("the same, reads of everybody", format!("{:.0}", grown(&["GET", "LIST"])));
         report.note("the same, CPU of Cairn", format!("{percent:.2} % of a core"));
+        Ok(())
+    }
+
+    /// What as many applications again cost in memory, among objects of which a cluster has ten thousand then.
+    async fn grows(
+        &self,
+        report: &mut Report,
+        applications: u64,
+        there: u64,
+    ) -> anyhow::Result<()> {
+        let (before, _) = self.server.resident_mib();
+        let delivering = futures::stream::iter(0..applications)
+            .map(|number| async move { self.deliver(&format!("more-{number}"), 1).await })
+            .buffer_unordered(WINDOW)
+            .try_for_each(|()| std::future::ready(Ok(())));
+        delivering.await?;
+        self.seen.available(usize::try_from(there + applications)?).await?;
+        let all: usize = bare::made(&self.client).await?.iter().map(Vec::len).sum();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let (after, most) = self.server.resident_mib();
+        let each = (after - before) * 1_000.0 / to_f64(applications);
+        report.note("grown by 1,000 applications more, resident", format!("{each:.1} MiB"));
+        let name = format!("most resident with {} objects", thousands(to_f64(all as u64)));
+        report.note(&name, format!("{most:.0} MiB"));
         Ok(())
     }
 }

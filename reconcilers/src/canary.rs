@@ -208,7 +208,7 @@ impl Trial<'_> {
             last.is_none_or(|last| self.subject.at >= after(last.at, check.every_seconds))
         };
         let checks: Vec<Check> = self.canary.checks.iter().filter(is_due).cloned().collect();
-        (!checks.is_empty()).then(|| Call::Measure {
+        (!checks.is_empty()).then_some(Call::Measure {
             step: self.status.step,
             generation: self.body.generation,
             checks,

@@ -75,8 +75,16 @@ impl WayOut {
                     return Ok(Way::Begun);
                 }
                 Err(moved @ PlanError::Moved(_)) => outcome = Err(moved),
-                Err(PlanError::Plan(error)) => return shut(planned.id, error),
-                Err(error) => return Err(error),
+                Err(error) => match refusal(&error) {
+                    Some(plan::Refused::NotApproved) => {
+                        return Ok(Way::Shut(format!(
+                            "its plan has to be approved: cairn approve {}",
+                            planned.id
+                        )));
+                    }
+                    Some(plan::Refused::Executed(_)) => return Ok(Way::None),
+                    Some(_) | None => return Err(error),
+                },
             }
         }
         outcome
@@ -211,13 +219,8 @@ fn destination(plan: &Plan) -> Option<(Name, (ResourceId, u32))> {
     Some((plan.header.deployment.clone(), (placement.cluster.clone(), workloads)))
 }
 
-/// Somebody has to approve it, or it was run and is over.
-fn shut(plan: Uuid, error: Box<ExecuteError<plan::Refused>>) -> Result<Way, PlanError> {
-    match *error {
-        ExecuteError::Rejected(plan::Refused::NotApproved) => {
-            Ok(Way::Shut(format!("its plan {plan} has to be approved: cairn approve {plan}")))
-        }
-        ExecuteError::Rejected(plan::Refused::Executed(_)) => Ok(Way::None),
-        other => Err(PlanError::Plan(Box::new(other))),
-    }
+/// What speaks against starting a plan, where something does and it was not merely not to be found out.
+fn refusal(error: &PlanError) -> Option<&plan::Refused> {
+    let PlanError::Plan(error) = error else { return None };
+    if let ExecuteError::Rejected(refused) = &**error { Some(refused) } else { None }
 }
