@@ -27,8 +27,7 @@ pub(crate) async fn measure(report: &mut Report, scale: u64) -> anyhow::Result<(
     let executor = Executor::new(Arc::clone(&journal));
     let nature = Nature { speed: 100_000, ..Nature::default() };
     let world = Arc::new(Sim::open(Arc::new(WallClock), Options { nature, ..Options::default() })?);
-    let settings =
-        Settings { session: Uuid::now_v7(), grace_micros: reconcilers::driver::GRACE_MICROS };
+    let settings = Settings { session: Uuid::now_v7(), grace_micros: 15_000_000 };
     let driver = Arc::new(Driver::new(
         executor.clone(),
         Providers::all(&world),

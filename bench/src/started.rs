@@ -138,8 +138,7 @@ fn world(
     let world = Arc::new(Sim::open(Arc::new(WallClock), Options { nature, ..Options::default() })?);
     let watched = Arc::new(Watched { world: Arc::clone(&world), looks });
     let providers = Providers { bucket: Provided::from(watched), ..Providers::all(&world) };
-    let settings =
-        Settings { session: Uuid::now_v7(), grace_micros: reconcilers::driver::GRACE_MICROS };
+    let settings = Settings { session: Uuid::now_v7(), grace_micros: 15_000_000 };
     let driver = Arc::new(Driver::new(executor.clone(), providers, Arc::new(WallClock), settings));
     let (stop, stopped) = watch::channel(false);
     let mut until = stopped.clone();

@@ -20,7 +20,7 @@ pub(crate) use change::{
 pub(crate) use context::ContextOf;
 pub(crate) use logs::Logs;
 pub(crate) use look::{Events, Get, History, Trace, Version, Wait, Why};
-pub(crate) use serve::{Charts, Nature, Role, Serve, SimServe, Stores, Up};
+pub(crate) use serve::{Charts, KEEP_SECONDS, Nature, Role, Serve, SimServe, Stores, Up};
 
 use crate::failure::EXIT_CODES;
 use crate::terminal::Colour;

@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) charts: Charts,
     /// Where secret values are kept.
     pub(crate) secrets: PathBuf,
+    /// How long what is shared stays after the last need, in seconds.
+    pub(crate) keep_unneeded: u32,
     /// Where the log's archive is kept, if anywhere.
     pub(crate) archive: Option<ArchiveAt>,
     /// Where the log is.
@@ -226,7 +228,7 @@ impl Server {
         }
         let world = world::open(settings, &executor).await?;
         let acting = world.as_ref().filter(|_| settings.is(Role::Reconciler)).map(|world| {
-            let acting = reconcilers::prepare(&executor, world.providers(), leases.clone());
+            let acting = reconcilers::prepare(settings, &executor, world, leases.clone());
             parts.push(("reconcilers", reconcilers::part(acting.clone(), closing.subscribe())));
             acting
         });

@@ -29,10 +29,6 @@ use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
 use crate::rollouts::failover::FailOver;
 use crate::rollouts::{RollBack, sibling};
 
-/// How long something may be unneeded before it goes: longer than from one rollout to the next of a busy hour
-/// would keep much for nothing, shorter would reinstall what the next deployment asks for.
-pub const GRACE_MICROS: i64 = 15 * 1_000_000;
-
 /// What the world has yet to do is looked at again after this share of the time that it has taken so far,
 const POLL_SHARE: i64 = 4;
 /// not sooner than this,

@@ -12,6 +12,12 @@ use super::{LISTEN, SPEED_MAX};
 use crate::archives::ArchiveAt;
 use crate::logs::LogAt;
 
+/// How long what is shared stays after the last need, in seconds, unless somebody says otherwise: long enough for what
+/// is deleted and deployed again, short enough to be watched.
+pub(crate) const KEEP_SECONDS: u32 = 15;
+/// The longest that it can stay: 30 days.
+const KEEP_SECONDS_MAX: i64 = 30 * 86_400;
+
 /// What a simulated world is like.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Nature {
@@ -54,6 +60,16 @@ pub(crate) struct Stores {
     pub(crate) secrets: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) charts: Charts,
+    /// How long what deployments share, such as a cluster or what was installed in it, stays after the last of them needed
+    /// it, in seconds
+    #[arg(
+        long,
+        env = "CAIRN_KEEP_UNNEEDED",
+        default_value_t = KEEP_SECONDS,
+        value_parser = clap::value_parser!(u32).range(0..=KEEP_SECONDS_MAX),
+        value_name = "SECONDS"
+    )]
+    pub(crate) keep_unneeded: u32,
     /// Start only if the log promises this: process-crash, power-loss or quorum
     #[arg(long, value_name = "CLASS")]
     pub(crate) require_durability: Option<Durability>,
@@ -66,8 +82,9 @@ pub(crate) struct Charts {
     #[arg(long, env = "CAIRN_HELM", value_name = "PATH")]
     pub(crate) helm: Option<PathBuf>,
     /// Have charts from a mirror instead of where they say: a folder of archives, a repository, or oci://HOST/PATH; for
-    /// one environment where its name stands before a `=`; may be repeated. What is pinned is verified all the same
-    #[arg(long = "charts", env = "CAIRN_CHARTS", value_delimiter = ',', value_parser = mirror, value_name = "[ENVIRONMENT=]MIRROR")]
+    /// one environment, or for what is installed for one cluster, where its name stands before a `=`; may be repeated.
+    /// What is pinned is verified all the same
+    #[arg(long = "charts", env = "CAIRN_CHARTS", value_delimiter = ',', value_parser = mirror, value_name = "[NAME=]MIRROR")]
     pub(crate) mirrors: Vec<(String, Mirror)>,
     /// Let applications name repositories at private addresses, and on this machine
     #[arg(long = "charts-private", env = "CAIRN_CHARTS_PRIVATE")]

@@ -38,6 +38,7 @@ pub(super) async fn run(args: Demo, terminal: &Terminal) -> Outcome {
         secrets: folder.0.join("secrets"),
         charts: crate::args::Charts::default(),
         world: WorldAt::Here(Nature { speed: args.speed, seed: 1 }),
+        keep_unneeded: crate::args::KEEP_SECONDS,
         archive: None,
         journal: LogAt::Sqlite(None),
         views: None,

@@ -55,6 +55,7 @@ pub(super) fn settings(stores: Stores, roles: BTreeSet<Role>, world: WorldAt) ->
         charts: stores.charts,
         listen: stores.listen,
         world,
+        keep_unneeded: stores.keep_unneeded,
         archive: stores.archive,
         journal: stores.journal,
         views: stores.views,

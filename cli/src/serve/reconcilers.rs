@@ -3,23 +3,29 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ::reconcilers::driver::GRACE_MICROS;
 use ::reconcilers::planner::{WayBack, WayOut};
 use ::reconcilers::run::Loop;
-use ::reconcilers::{Driver, Leases, Providers, Settings, WallClock};
+use ::reconcilers::{Driver, Leases, Settings, WallClock};
 use futures::FutureExt as _;
 use journal::Executor;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::world::World;
 use super::{Part, chain};
 use crate::failure::{Exit, Failure, Outcome};
 
 /// The loop, with its share of the work.
-pub(super) fn prepare(executor: &Executor, providers: Providers, leases: Leases) -> Loop {
-    let settings = Settings { session: Uuid::new_v4(), grace_micros: GRACE_MICROS };
-    let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings);
+pub(super) fn prepare(
+    settings: &super::Settings,
+    executor: &Executor,
+    world: &World,
+    leases: Leases,
+) -> Loop {
+    let grace_micros = i64::from(settings.keep_unneeded) * 1_000_000;
+    let settings = Settings { session: Uuid::new_v4(), grace_micros };
+    let driver = Driver::new(executor.clone(), world.providers(), Arc::new(WallClock), settings);
     let back = WayBack::new(executor.clone(), Arc::new(WallClock));
     let out = WayOut::new(executor.clone(), Arc::new(WallClock));
     let driver = driver.with_roll_back(Arc::new(back)).with_fail_over(Arc::new(out));

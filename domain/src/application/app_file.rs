@@ -37,7 +37,7 @@ const SHORT: &[&str] = &[
     "requests",
 ];
 const WORKLOAD: &[&str] =
-    &["containers", "service", "port", "ports", "migrate", "after", "metadata"];
+    &["containers", "service", "port", "ports", "migrate", "after", "delegated", "metadata"];
 const MIGRATE: &[&str] = &["container", "image", "command", "args"];
 const OVERRIDE: &[&str] = &["replicas", "scale", "strategy", "schedule", "variables"];
 
@@ -142,6 +142,8 @@ impl Reader<'_> {
         };
         let migrate = fields.get("migrate").and_then(|e| self.migrate(e, spot, &containers));
         let after = fields.get("after").map(|entry| self.after(entry, spot)).unwrap_or_default();
+        let delegated = fields.get("delegated").map(|entry| self.after(entry, spot));
+        let delegated = delegated.into_iter().flatten().map(|(path, _)| path).collect();
         let mode = self.mode(&settings, ports.len(), spot.place);
         let workload = Workload {
             mode,
@@ -152,6 +154,7 @@ impl Reader<'_> {
             strategy: settings.strategy.unwrap_or_default(),
             migrate,
             after: after.iter().map(|(name, _)| name.clone()).collect(),
+            delegated,
             annotations: annotations.unwrap_or_default(),
             metadata,
         };

@@ -44,6 +44,7 @@ const HOMES: &[(&str, &str)] = &[
 /// Keys that only `app.yaml` has.
 const APP_ONLY: &[(&str, &str)] = &[
     ("after", "workloads.<name>.after in app.yaml"),
+    ("delegated", "workloads.<name>.delegated in app.yaml"),
     ("delete", "resources.<name>.delete in app.yaml"),
     ("environments", "the top of app.yaml"),
     ("kind", "workloads.<name>.kind in app.yaml, or the annotation `cairn.dev/kind`"),

@@ -58,6 +58,9 @@ pub struct Workload {
     /// Workloads that must be ready first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
+    /// Fields that are left to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegated: Vec<String>,
     /// Annotations, as the developer wrote them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,

@@ -78,6 +78,7 @@ fn workload() -> Value {
             "oneOf": [reference("texts"), closed(json!({"container": text("As which container it runs.", None), "image": text("Another image.", None), "command": reference("texts"), "args": reference("texts")}))],
         },
         "after": {"description": "Workloads that must be ready first.", "type": "array", "items": {"type": "string", "pattern": NAME}},
+        "delegated": {"description": "Fields of the Deployment, StatefulSet or CronJob that are left to others, such as spec.replicas.", "type": "array", "items": {"type": "string", "pattern": r"^spec\..+$"}, "maxItems": 20},
         "metadata": {"description": "For ${metadata.…}.", "type": "object", "properties": {"annotations": {"type": "object", "additionalProperties": {"type": "string"}}}},
         "kind": {"description": "How it lives; follows from `port` and `schedule` where it is not said.", "enum": ["service", "worker", "stateful", "job", "cron"]},
     });

@@ -107,6 +107,7 @@ impl Reader<'_> {
             scale: settings.scale,
             strategy: settings.strategy.unwrap_or_default(),
             migrate: None,
+            delegated: Vec::new(),
             after: Vec::new(),
             annotations,
             metadata: values,

@@ -19,6 +19,8 @@ pub use strategy::{
 /// Under this name a workload says, beside what it publishes, which share of the traffic its new revision gets, in
 /// percent, while that is tried.
 pub const CANARY: &str = "canary";
+/// The most fields that are left to others.
+const DELEGATED_MAX: usize = 20;
 /// The most replicas of one workload.
 pub const REPLICAS_MAX: u32 = 10_000;
 
@@ -85,6 +87,9 @@ pub struct Spec {
     /// What its identity may use, such as buckets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<ResourceId>,
+    /// Dotted paths of fields of the object that runs it which are left to others, such as `spec.replicas`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegated: Vec<String>,
     /// Annotations, as the developer wrote them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -246,6 +251,24 @@ fn http() -> String {
 }
 
 impl Spec {
+    fn wrong_delegated(&self) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if self.delegated.len() > DELEGATED_MAX {
+            let words = format!("must be {DELEGATED_MAX} paths at most");
+            found.push(Violation::new("delegated", words));
+        }
+        for (index, path) in self.delegated.iter().enumerate() {
+            // What says which pods it has, and what runs in them, is what is delivered.
+            let own = ["spec.selector", "spec.template", "spec.jobTemplate"];
+            let whole = own.contains(&path.as_str()) || path.starts_with("spec.selector.");
+            if whole || !path.starts_with("spec.") || path.split('.').any(str::is_empty) {
+                let words = format!("`{path}` is no field that can be left to others, as spec.replicas can");
+                found.push(Violation::new(format!("delegated[{index}]"), words));
+            }
+        }
+        found
+    }
+
     /// The volumes of ours that its containers mount.
     #[must_use]
     pub fn managed_volumes(&self) -> BTreeSet<ResourceId> {
@@ -299,6 +322,7 @@ impl Kind for Workload {
             let words = "must be rolling where each replica has disks of its own: one is replaced after the other";
             violations.push(Violation::new("strategy", words));
         }
+        violations.extend(spec.wrong_delegated());
         violations.extend(spec.canary().map(|canary| canary.validate(&spec.mode)).unwrap_or_default());
         violations
     }

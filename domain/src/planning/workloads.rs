@@ -68,6 +68,7 @@ impl<'a> Builder<'a> {
             scale,
             strategy: workload.strategy.clone(),
             after,
+            delegated: workload.delegated.clone(),
             annotations: workload.annotations.clone(),
         };
         self.add_workload(id.clone(), spec, format!("workload {name}"), path);
@@ -179,6 +180,7 @@ impl<'a> Builder<'a> {
             scale: Scale::Fixed(1),
             strategy: Strategy::Recreate,
             after: Vec::new(),
+            delegated: Vec::new(),
             annotations: workload.annotations.clone(),
         };
         self.add_workload(job.clone(), spec, format!("migration of workload {name}"), &path);

@@ -93,6 +93,11 @@ impl Object {
         Self { taken: true, ..self }
     }
 
+    /// Takes a field out, by its dotted path: its value is left to others.
+    fn take_out(&mut self, path: &str) {
+        take_out(&mut self.body, path);
+    }
+
     /// Marks it as the last of what was asked for.
     fn marked(mut self, digest: Hash) -> Self {
         if let Some(Value::Object(annotations)) = self.body.pointer_mut("/metadata/annotations") {
@@ -209,6 +214,16 @@ pub fn namespace_called(target: &Target, name: &str, pod_security: &str) -> Obje
         },
     });
     Object::bare(body)
+}
+
+/// Takes a field out, by its dotted path: its value is left to others.
+pub(crate) fn take_out(body: &mut Value, path: &str) {
+    let (parents, field) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut parents = parents.split('.').filter(|name| !name.is_empty());
+    let parent = parents.try_fold(body, |at, name| at.get_mut(name));
+    if let Some(Value::Object(fields)) = parent {
+        fields.remove(field);
+    }
 }
 
 /// The value of a text that is not secret.

@@ -11,6 +11,7 @@ use kube::core::{ApiResource, DynamicObject, Status};
 use kube::{Api, Client, Config, Error};
 use reconcilers::CallError;
 use serde_json::Value;
+use tower::limit::RateLimitLayer;
 use tower::util::MapRequestLayer;
 use tracing::debug;
 
@@ -28,6 +29,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Requests under way at once to one cluster, watches apart: as much as its API server takes from 16 clients.
 pub(crate) const REQUESTS_MAX: usize = 16;
+/// Requests to one cluster in one [`SPAN`], those that begin watches included: some three times what a thousand
+/// applications that are delivered at once ask for, and less than what a small API server can take.
+const REQUESTS_IN_SPAN: u64 = 100;
+/// What requests are counted over, so that none waits for longer.
+const SPAN: Duration = Duration::from_millis(250);
 
 /// Makes a client of what a kubeconfig says, at the address that it led to. Nothing of this machine's own configuration
 /// is used.
@@ -56,7 +62,8 @@ pub(crate) fn client(access: &Access, address: SocketAddr) -> Result<Client, Cal
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = ClientBuilder::try_from(config)
         .map_err(|error| wrong(format!("its credentials cannot be used: {error}")))?;
-    Ok(builder.with_layer(&MapRequestLayer::new(counted)).build())
+    let limited = RateLimitLayer::new(REQUESTS_IN_SPAN, SPAN);
+    Ok(builder.with_layer(&limited).with_layer(&MapRequestLayer::new(counted)).build())
 }
 
 /// Every request is counted, whoever makes it; by what Kubernetes calls it.
@@ -308,4 +315,28 @@ pub(crate) fn told(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::FutureExt as _;
+    use tower::{Layer as _, Service as _, ServiceExt as _};
+
+    use super::*;
+
+    /// Longer than the test.
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn more_requests_than_a_cluster_is_to_take_wait_their_turn() {
+        let answer = tower::service_fn(async |()| Ok::<_, Infallible>(()));
+        let mut service = RateLimitLayer::new(REQUESTS_IN_SPAN, LONG).layer(answer);
+        for _ in 0..REQUESTS_IN_SPAN {
+            let ready = service.ready().now_or_never().expect("a burst goes through at once");
+            ready.unwrap().call(()).await.unwrap();
+        }
+        assert!(service.ready().now_or_never().is_none(), "one more waits");
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Item, Set, order, refused, sealed};
 use crate::cluster::{Cluster, Watched};
 use crate::labels;
-use crate::objects::Key;
+use crate::objects::{Key, take_out};
 use crate::provider::Kubernetes;
 
 /// Where the pods that an object makes are told what they carry.
@@ -110,16 +110,6 @@ impl Kubernetes {
         }
         mark(&mut body, key, target, item.content);
         Ok(body)
-    }
-}
-
-/// Takes a field out: its value is left to others.
-fn take_out(body: &mut Value, path: &str) {
-    let (parents, field) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut parents = parents.split('.').filter(|name| !name.is_empty());
-    let parent = parents.try_fold(body, |at, name| at.get_mut(name));
-    if let Some(Value::Object(fields)) = parent {
-        fields.remove(field);
     }
 }
 

@@ -69,7 +69,7 @@ fn made(
     objects.extend(pod.reads);
     objects.extend(service(target, names, spec));
     objects.push(policy(target, names, spec));
-    let main = match &spec.mode {
+    let mut main = match &spec.mode {
         Mode::Service | Mode::Worker => {
             objects.extend(scaler(target, names, spec));
             objects.extend(disruption_budget(target, names, spec));
@@ -98,6 +98,9 @@ fn made(
             Object::new(&names.key("batch/v1", "CronJob"), target, body)
         }
     };
+    for path in &spec.delegated {
+        main.take_out(path);
+    }
     objects.push(main.marked(digest));
     Ok(objects)
 }
