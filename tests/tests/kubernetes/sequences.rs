@@ -1,5 +1,7 @@
-//! Sequences of changes on a real API server, in which each property of a workload changes: each ends in what is wanted,
+//! Sequences of changes on a real API server, in which each property of each kind changes: each ends in what is wanted,
 //! after which nothing is written any more; and what is good again after something bad recovers.
+
+mod properties;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,6 +11,7 @@ use domain::lifecycle::Command;
 use domain::plan::Purpose;
 use domain::{Resource, ResourceId};
 use futures::future::join_all;
+use properties::{MODES, TOO_MUCH};
 use serde_json::{Map, Value, json};
 use servers::kubernetes::{Call, ControlPlane, Faulty, Options};
 use tests::rng::Rng;
@@ -24,68 +27,10 @@ const AT_ONCE: usize = 25;
 const SETTLED_EVERY: usize = 5;
 /// How long a change may take.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// More processor than any node has.
-const TOO_MUCH: &str = "1000";
-
-/// What can be said of a workload, and what else it can be: each list is gone through.
-fn properties(mode: &str) -> Vec<(&'static str, Vec<Value>)> {
-    let probe = |path: &str| json!({ "httpGet": { "path": path, "port": 8080 } });
-    let file =
-        |path: &str, text: &str, mode: &str| json!({ path: { "content": text, "mode": mode } });
-    let mut properties = vec![
-        ("image", vec![json!("registry.example/a:1"), json!("registry.example/a:2")]),
-        ("command", vec![Value::Null, json!(["/bin/a"]), json!(["/bin/b", "-x"])]),
-        ("args", vec![Value::Null, json!(["--one"]), json!(["--one", "--two"])]),
-        ("variables", vec![Value::Null, json!({ "A": "1" }), json!({ "A": "2", "B": "3" })]),
-        (
-            "files",
-            vec![
-                Value::Null,
-                file("/etc/a/one", "1", "0644"),
-                file("/etc/a/one", "2", "0600"),
-                file("/etc/b/two", "2", "0644"),
-            ],
-        ),
-        ("limits", vec![Value::Null, json!({ "memory": "1G" }), json!({ "memory": "2G" })]),
-        ("requests", vec![Value::Null, json!({ "cpu": "0.1" }), json!({ "cpu": "0.2" })]),
-        ("metadata", vec![Value::Null, json!({ "annotations": { "team.example/owner": "a" } })]),
-    ];
-    match mode {
-        "service" => properties.extend([
-            ("port", vec![json!(8080), json!(9090)]),
-            ("livenessProbe", vec![Value::Null, probe("/live"), probe("/alive")]),
-            ("readinessProbe", vec![Value::Null, probe("/ready"), probe("/")]),
-            ("replicas", vec![Value::Null, json!(2), json!(3)]),
-            ("strategy", vec![Value::Null, json!("recreate"), json!("rolling")]),
-        ]),
-        "scaled" => properties.extend([
-            ("port", vec![json!(8080), json!(9090)]),
-            (
-                "scale",
-                vec![
-                    json!({ "min": 1, "max": 3, "cpu": 70 }),
-                    json!({ "min": 2, "max": 4, "cpu": 50 }),
-                    Value::Null,
-                ],
-            ),
-        ]),
-        "stateful" => properties.extend([
-            ("kind", vec![json!("stateful")]),
-            ("port", vec![json!(8080), json!(9090)]),
-            ("readinessProbe", vec![Value::Null, probe("/ready"), probe("/")]),
-            ("replicas", vec![Value::Null, json!(2), json!(3)]),
-        ]),
-        "cron" => {
-            properties.push(("schedule", vec![json!("0 * * * *"), json!("30 2 * * *")]));
-        }
-        _ => properties.push(("replicas", vec![Value::Null, json!(2), json!(0)])),
-    }
-    properties
-}
-
-/// An application of one workload, and which of its properties says what.
+/// An application, and which of its properties says what.
 struct Subject {
     name: String,
+    mode: &'static str,
     properties: Vec<(&'static str, Vec<Value>)>,
     chosen: Vec<usize>,
     rng: Rng,
@@ -95,12 +40,18 @@ struct Subject {
 
 impl Subject {
     fn new(number: usize) -> Self {
-        let modes = ["service", "worker", "scaled", "stateful", "cron"];
-        let mode = modes[number % modes.len()];
-        let properties = properties(mode);
+        let mode = MODES[number % MODES.len()];
+        let properties = properties::of(mode);
         let chosen = vec![0; properties.len()];
         let rng = Rng::new(u64::try_from(number).unwrap());
-        Self { name: format!("seq-{number}-{mode}"), properties, chosen, rng, story: String::new() }
+        Self {
+            name: format!("seq-{number}-{mode}"),
+            mode,
+            properties,
+            chosen,
+            rng,
+            story: String::new(),
+        }
     }
 
     /// Another value of a property: all of them in turn, then any.
@@ -125,11 +76,24 @@ impl Subject {
         if is_bad {
             fields.insert("requests".into(), json!({ "cpu": TOO_MUCH }));
         }
-        Value::Object(fields).to_string()
+        Value::Object(fields).to_string().replace("NAME", &self.name)
     }
 
-    fn workload(&self) -> String {
-        format!("workload/dev_{}_{}", self.name, self.name)
+    /// What it is all about.
+    fn id(&self) -> String {
+        let (kind, own) = match self.mode {
+            "routed" => ("route", "it"),
+            "objects" => ("manifests", "it"),
+            "chart" => ("helm", "it"),
+            _ => ("workload", self.name.as_str()),
+        };
+        format!("{kind}/dev_{}_{own}", self.name)
+    }
+
+    /// Whether it can ask for more than there is.
+    fn can_be_bad(&self) -> bool {
+        let has_pods = ["service", "worker", "scaled", "stateful", "disk"].contains(&self.mode);
+        has_pods && !self.text(false).contains("\"replicas\":0")
     }
 
     async fn apply(&self, plane: &Plane, folder: &Path, is_bad: bool) {
@@ -140,13 +104,11 @@ impl Subject {
 
     /// One change, now and then after a bad one that it has to recover from.
     async fn step(&mut self, plane: &Plane, folder: &Path, turn: usize) {
-        let runs_pods =
-            !self.name.ends_with("cron") && !self.text(false).contains("\"replicas\":0");
-        if turn > 0 && runs_pods && self.rng.below(6) == 0 {
+        if turn > 0 && self.can_be_bad() && self.rng.below(6) == 0 {
             writeln!(self.story, "bad").unwrap();
             self.apply(plane, folder, true).await;
             plane.begin(&self.name, Purpose::Deploy).await;
-            let stuck = async || plane.blocker(&self.workload()).await.contains("Unschedulable");
+            let stuck = async || plane.blocker(&self.id()).await.contains("Unschedulable");
             plane.until(&format!("{} to be stuck:\n{}", self.name, self.story), stuck).await;
         }
         self.change(turn);
@@ -158,14 +120,14 @@ impl Subject {
     async fn ready(&self, plane: &Plane) {
         let Self { name, story, .. } = self;
         if tokio::time::timeout(PATIENCE, plane.ready(name)).await.is_err() {
-            let resource = plane.resource(&self.workload()).await;
+            let resource = plane.resource(&self.id()).await;
             panic!("{name} is not ready: {resource:?}\n{story}");
         }
     }
 
     /// Has it looked at again.
     async fn look_again(&self, plane: &Plane) {
-        let id: ResourceId = self.workload().parse().unwrap();
+        let id: ResourceId = self.id().parse().unwrap();
         let stream = id.stream(plane.tenant());
         for command in [Command::Pause { at: now() }, Command::Resume { at: now() }] {
             plane.executor.execute::<Resource>(&stream, command, context()).await.unwrap();
@@ -194,6 +156,7 @@ async fn every_sequence_of_changes_converges_and_then_nothing_is_written() {
     let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
     let faulty = Faulty::start(&cluster);
     let directory = tempfile::tempdir().unwrap();
+    properties::write_files(directory.path());
     let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
     // Not more at once than there are nodes for.
     let at_once = (wanted / LENGTH).min(AT_ONCE);
