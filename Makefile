@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup servers peers demo demo-kubernetes up-cluster test check soak bench bless
+.PHONY: help setup servers peers demo demo-kubernetes up-cluster test check nightly soak bench bless
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ check: servers ## The fast half: format, lints and tests of the pure crate and t
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked -p cairn-domain -p cairn-journal --all-targets -- -D warnings
 	$(CARGO) test --locked -p cairn-domain -p cairn-journal
+
+nightly: servers ## Ten thousand changes on a real API server (TRANSITIONS: how many); `make test` makes five hundred
+	CAIRN_TRANSITIONS=$(or $(TRANSITIONS),10000) $(CARGO) test --locked -p cairn-tests --test kubernetes -- sequences --nocapture
 
 soak: servers ## A thousand failures of real processes under load (ROUNDS: how many), and what they cost
 	CAIRN_ROUNDS=$(or $(ROUNDS),1000) $(CARGO) test --locked -p cairn-cli --test failures -- --nocapture

@@ -19,7 +19,7 @@ pub struct Spec {
     /// The support service that issues it; none where the cluster brings one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<ResourceId>,
-    /// The gateway that shows it; none where nothing does.
+    /// The gateway that shows it; none where the cluster brings that along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<ResourceId>,
     /// The cluster that it is in.

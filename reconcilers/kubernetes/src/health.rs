@@ -116,7 +116,8 @@ pub fn pod_trouble(pod: &Value) -> Option<Trouble> {
             (waiting, "" | "Completed") => waiting.to_owned(),
             (waiting, ended) => format!("{waiting} after {ended}"),
         };
-        let code = container.pointer("/lastState/terminated/exitCode").and_then(Value::as_i64);
+        let codes = ["/lastState/terminated/exitCode", "/state/terminated/exitCode"];
+        let code = codes.iter().find_map(|code| container.pointer(code)?.as_i64());
         let code = code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
         // How long it is held back grows each time: that is no news.
         let message = if waiting == "CrashLoopBackOff" { "" } else { message };

@@ -298,7 +298,9 @@ fn class(status: &Status) -> FailureClass {
         // A namespace that is going away takes nothing in until it is gone.
         403 if status.message.contains("being terminated") => FailureClass::Retry,
         409 if is_outrun(status) => FailureClass::Retry,
-        400 | 401 | 403 | 405 | 409 | 413 | 422 => FailureClass::Terminal,
+        // Credentials are read again every while: those that were rotated are on their way.
+        401 => FailureClass::Retry,
+        400 | 403 | 405 | 409 | 413 | 422 => FailureClass::Terminal,
         _ => FailureClass::Retry,
     }
 }

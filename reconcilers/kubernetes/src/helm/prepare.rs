@@ -10,8 +10,8 @@ use charts::{Error, unpack};
 use domain::application::{Rendered, rendered};
 use domain::commit::Hash;
 use domain::kinds::Helm;
-use domain::kinds::helm::Source;
 use domain::kinds::helm::hook::{Hook, Said};
+use domain::kinds::helm::{Source, Spec};
 use domain::lifecycle::FailureClass;
 use domain::{SecretRef, Tenant};
 use reconcilers::contents::Contents;
@@ -66,6 +66,10 @@ pub(super) async fn rendering(
         refused(FailureClass::Retry, format!("there is no place to render a chart: {error}"))
     })?;
     let (chart, digest) = unpacked(charts, &**contents, scene, scratch.path()).await?;
+    let title = format!("{} sha256:{digest}", title(&chart).await);
+    if let (Some(before), false) = (notes.rendered(), is_said(scene.spec)) {
+        same_as_before(&kubernetes.rendering(&target.tenant, before).await?.chart, &title)?;
+    }
     let said = desired.spec.get("values").cloned().unwrap_or_default();
     let mut secrets = Vec::new();
     let values = filled(kubernetes, &said, &mut secrets).await?;
@@ -80,9 +84,33 @@ pub(super) async fn rendering(
         terminal(format!("the chart does not become objects: {}", blot.out(&first)))
     })?;
     check(&found, &secrets)?;
-    let chart = format!("{} sha256:{digest}", title(&chart).await);
     let values = Hash::of(said.to_string().as_bytes());
-    keep(kubernetes, cluster, scene, found, Rendering { chart, values, ..empty() }).await
+    keep(kubernetes, cluster, scene, found, Rendering { chart: title, values, ..empty() }).await
+}
+
+/// Somebody said what the chart's archive is: pinned it, or sent it along.
+fn is_said(spec: &Spec) -> bool {
+    match spec.chart.source() {
+        Ok(Source::Repository { sha256, .. } | Source::Oci { sha256, .. }) => sha256.is_some(),
+        Ok(Source::Archive(_) | Source::Files(_)) | Err(_) => true,
+    }
+}
+
+/// Without a pin, the archive that was taken first is the one of that version from then on.
+fn same_as_before(before: &str, now: &str) -> Result<(), CallError> {
+    let split = |chart: &str| -> Option<(String, String)> {
+        let (title, digest) = chart.rsplit_once(" sha256:")?;
+        Some((title.to_owned(), digest.to_owned()))
+    };
+    match (split(before), split(now)) {
+        (Some((title, before)), Some((same, now))) if title == same && before != now => {
+            Err(terminal(format!(
+                "{title} is no longer what it was when it was installed: the SHA-256 of its archive was {before} and is {now}. \
+                 If that is right, pin it with `sha256: {now}`; otherwise pin the one before"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn empty() -> Rendering {
@@ -311,4 +339,18 @@ async fn keep(
         .map_err(|error| refused(FailureClass::Retry, error.to_string()))?;
     let digest = contents.keep(&target.tenant, &bytes).await?;
     Ok((Arc::new(rendering), digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_archive_that_it_was_at_first() {
+        let same = |before: &str, now: &str| same_as_before(before, now).is_ok();
+        assert!(same("web 1.0.0 sha256:aa", "web 1.0.0 sha256:aa"));
+        assert!(same("web 1.0.0 sha256:aa", "web 1.1.0 sha256:bb"));
+        let other = same_as_before("web 1.0.0 sha256:aa", "web 1.0.0 sha256:bb").unwrap_err();
+        assert!(other.message.contains("`sha256: bb`"), "{}", other.message);
+    }
 }

@@ -168,10 +168,10 @@ pub fn certificate(
         "privateKey": { "rotationPolicy": "Always" },
     } });
     let asked = Object::new(&names.key(CERT_MANAGER, "Certificate"), target, body);
-    let Some(gateway) = &spec.gateway else { return Ok(vec![asked.marked(digest)]) };
+    let gateway = gateway_of(target, spec.gateway.as_ref());
     let of = json!({ "group": "", "kind": "Secret", "name": secret });
     let body = json!({ "spec": {
-        "parentRef": parent("Gateway", &names_of(target, gateway)),
+        "parentRef": parent("Gateway", &gateway),
         "listeners": [{
             "name": HTTPS,
             "hostname": host,
