@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 mod behaviour;
+mod chaos;
 mod delivered;
 mod entry;
 mod failover;
