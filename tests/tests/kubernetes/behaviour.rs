@@ -217,6 +217,7 @@ async fn behaves(world: World) {
     canary::what_is_tried_can_be_left(&world).await;
     if world.cluster.is_some() {
         canary::what_measures_badly_goes_back(&world).await;
+        canary::what_answers_badly_goes_back(&world).await;
     }
     world.plane.stop().await;
 }
