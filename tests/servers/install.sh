@@ -281,22 +281,49 @@ kubernetes() {
   kubernetes_is_there || fail "what was built of Kubernetes does not run"
 }
 
-# Its stages are in its module.
-kwok_is_there() { [ -x "$SERVERS/kwok" ] && [ "$(cat "$SERVERS/kwok-stages/version" 2>/dev/null)" = "$KWOK_VERSION" ]; }
+# The folder of a module that a folder beside this script pins: folder, module.
+module_folder() {
+  local program from
+  program=$(go_program) || fail "$2 needs Go 1.$GO_MINOR_MIN, or pip with a package index to ask"
+  from=$(cd "tests/servers/$1" && "$program" mod download -json "$2" | sed -nE 's/^\s*"Dir": "(.*)",?$/\1/p')
+  [ -n "$from" ] || fail "$2 cannot be had: Go needs a module proxy to ask"
+  echo "$from"
+}
+
+kwok_program_is_there() { [[ "$("$SERVERS/kwok" --version 2>/dev/null)" == "kwok version v$KWOK_VERSION "* ]]; }
+
+# Which stages are there: a program that was built before they were others is not built again.
+kwok_stamp() { { echo "$KWOK_VERSION"; declare -f kwok_stages; } | sha256sum; }
+
+kwok_is_there() {
+  kwok_program_is_there && [ "$(cat "$SERVERS/kwok-stages/version" 2>/dev/null)" = "$(kwok_stamp)" ]
+}
+
+# Its stages are in its module: those of nodes and of pods that are quick, and in a folder each those of pods that take
+# their time, and of pods that fail.
+kwok_stages() {
+  local module stages to="$SERVERS/kwok-stages"
+  module=$(module_folder kwok sigs.k8s.io/kwok)
+  stages="$module/kustomize/stage"
+  rm -rf "$to" && mkdir -p "$to/general" "$to/chaos"
+  cp "$stages/node/fast/node-initialize.yaml" "$stages/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml" \
+    "$stages/pod/fast/"pod-{ready,complete,delete}.yaml "$to/"
+  cp "$stages/pod/general/"pod-{create,init-container-running,init-container-completed,ready,complete,delete}.yaml \
+    "$to/general/"
+  cp "$stages/pod/chaos/"pod-{container,init-container}-running-failed.yaml "$to/chaos/"
+  chmod -R u+w "$to"
+  kwok_stamp >"$to/version"
+}
 
 kwok() {
   kwok_is_there && return
-  build kwok "KWOK $KWOK_VERSION" "" sigs.k8s.io/kwok/cmd/kwok
-  local module
-  module=$(cd tests/servers/kwok && "$(go_program)" list -mod=mod -m -f '{{.Dir}}' sigs.k8s.io/kwok)
-  rm -rf "$SERVERS/kwok-stages" && mkdir -p "$SERVERS/kwok-stages"
-  local stages="$module/kustomize/stage"
-  cp "$stages/node/fast/node-initialize.yaml" "$stages/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml" \
-    "$stages/pod/fast/"pod-{ready,complete,delete}.yaml "$SERVERS/kwok-stages/"
-  chmod u+w "$SERVERS/kwok-stages/"*
-  mv -f "$SERVERS/kwok.part/kwok" "$SERVERS/kwok"
-  rm -rf "$SERVERS/kwok.part"
-  echo "$KWOK_VERSION" >"$SERVERS/kwok-stages/version"
+  if ! kwok_program_is_there; then
+    build kwok "KWOK $KWOK_VERSION" "" sigs.k8s.io/kwok/cmd/kwok
+    mv -f "$SERVERS/kwok.part/kwok" "$SERVERS/kwok"
+    rm -rf "$SERVERS/kwok.part"
+  fi
+  kwok_stages
+  kwok_is_there || fail "target/servers/kwok does not run, or is not $KWOK_VERSION"
 }
 
 # Kinds that clusters bring along: the Gateway API's, cert-manager's and external-dns's, from their modules.
@@ -305,11 +332,9 @@ definitions_stamp() { { cat tests/servers/definitions/go.sum; declare -f definit
 
 # Copies files of a module: module, folder in it, files.
 definitions_of() {
-  local module=$1 folder=$2 program from file
+  local module=$1 folder=$2 from file
   shift 2
-  program=$(go_program) || fail "definitions need Go 1.$GO_MINOR_MIN, or pip with a package index to ask"
-  from=$(cd tests/servers/definitions && "$program" mod download -json "$module" | sed -nE 's/^\s*"Dir": "(.*)",?$/\1/p')
-  [ -n "$from" ] || fail "$module cannot be had: Go needs a module proxy to ask"
+  from=$(module_folder definitions "$module")
   for file in "$@"; do cp "$from/$folder/$file.yaml" "$SERVERS/definitions/"; done
 }
 

@@ -13,7 +13,7 @@ pub mod rng;
 pub mod samples;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,8 +85,19 @@ impl Plane {
         let secrets = directory.join("secrets");
         std::fs::create_dir_all(&secrets).unwrap();
         std::fs::write(secrets.join("real"), kubeconfig).unwrap();
-        let plane = Self::start_beside(directory, Some((secrets, charts))).await;
+        let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
         let existing = serde_json::json!({ "store": "file", "path": "real" });
+        Self::start_by(directory, clusters, charts, &existing).await
+    }
+
+    /// The same on one of these clusters: `existing` says where its credentials are.
+    pub async fn start_by(
+        directory: &Path,
+        clusters: Clusters,
+        charts: Charts,
+        existing: &serde_json::Value,
+    ) -> Self {
+        let plane = Self::start_beside(directory, Some((clusters, charts))).await;
         let spec = serde_json::json!({ "location": "here", "existing": existing });
         let clusters = serde_json::json!({ "real": { "spec": spec, "workloads_max": 1_000 } });
         let definition =
@@ -97,7 +108,7 @@ impl Plane {
         plane
     }
 
-    async fn start_beside(directory: &Path, real: Option<(PathBuf, Charts)>) -> Self {
+    async fn start_beside(directory: &Path, real: Option<(Clusters, Charts)>) -> Self {
         let journal: Arc<dyn Journal> = Arc::new(SqliteJournal::open(directory).unwrap());
         let executor = Executor::new(Arc::clone(&journal));
         let views = Views::open_sqlite(&directory.join("views")).await.unwrap();
@@ -110,8 +121,7 @@ impl Plane {
         };
         let world = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
         let settings = Settings { session: Uuid::now_v7(), grace_micros: GRACE_MICROS };
-        let real = real.map(|(secrets, charts)| {
-            let clusters = Clusters::new(Arc::new(Stores::new(secrets)), Arc::new(WallClock));
+        let real = real.map(|(clusters, charts)| {
             let kubernetes = Kubernetes::new(clusters);
             let kubernetes = kubernetes.with_contents(Arc::new(executor.clone()));
             Arc::new(kubernetes.with_charts(charts))

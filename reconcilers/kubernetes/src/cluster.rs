@@ -99,9 +99,11 @@ impl Cluster {
         secrets: Arc<dyn Secrets>,
         clock: Arc<dyn Clock>,
         changes: Arc<Changes>,
+        reread: Duration,
     ) -> Self {
         let shared = Arc::new(Shared::new(clock, changes));
-        let running = tokio::spawn(keep(Arc::clone(&shared), credentials, secrets)).abort_handle();
+        let kept = keep(Arc::clone(&shared), credentials, secrets, reread);
+        let running = tokio::spawn(kept).abort_handle();
         Self { shared, turns: Semaphore::new(REQUESTS_MAX), running }
     }
 
@@ -242,13 +244,18 @@ fn retry(message: &str) -> CallError {
 }
 
 /// Keeps a cluster connected to, for ever.
-async fn keep(shared: Arc<Shared>, credentials: SecretRef, secrets: Arc<dyn Secrets>) {
+async fn keep(
+    shared: Arc<Shared>,
+    credentials: SecretRef,
+    secrets: Arc<dyn Secrets>,
+    reread: Duration,
+) {
     loop {
         match begin(&credentials, &*secrets).await {
             Ok((text, requests, version)) => {
                 info!(version, endpoint = requests.endpoint, "connected to a cluster");
                 shared.begun(requests.clone(), version);
-                follow_all(&shared, &credentials, &*secrets, &text, &requests).await;
+                follow_all(&shared, &credentials, &*secrets, &text, &requests, reread).await;
             }
             Err(error) => shared.unreachable(&error.message),
         }
@@ -282,6 +289,7 @@ async fn follow_all(
     secrets: &dyn Secrets,
     text: &str,
     requests: &Requests,
+    reread: Duration,
 ) {
     let mut watches = JoinSet::new();
     let mut kinds = shared.kinds.subscribe();
@@ -298,7 +306,7 @@ async fn follow_all(
     beside.spawn(warnings::follow(Arc::clone(shared), requests.client.clone()));
     beside.spawn(brought::follow(Arc::clone(shared), requests.client.clone()));
     beside.spawn(capacity::follow(Arc::clone(shared), requests.client.clone()));
-    let mut turns = tokio::time::interval_at(Instant::now() + REREAD, REREAD);
+    let mut turns = tokio::time::interval_at(Instant::now() + reread, reread);
     loop {
         for watched in shared.told_of() {
             follow(&mut watches, &mut followed, watched);

@@ -4,6 +4,7 @@ mod entry;
 mod faulty;
 mod https;
 mod logs;
+mod stages;
 mod storage;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{Place, Port, Process, http, installed, until};
 pub use entry::PRETENDED;
 pub use faulty::{Call, Fault, Faulty};
+pub use stages::{CONTAINER_FAILS, INIT_CONTAINER_FAILS, Stages};
 
 /// Who asks, in the group that may do everything.
 pub const TOKEN: &str = "cairn-tests";
@@ -104,6 +106,12 @@ impl ControlPlane {
     /// Starts one.
     #[must_use]
     pub fn start(options: &Options) -> Self {
+        Self::start_with(options, Stages::default())
+    }
+
+    /// Starts one whose pods live so.
+    #[must_use]
+    pub fn start_with(options: &Options, stages: Stages) -> Self {
         let place = Place::new();
         let etcd = Etcd::start(&place, options.durable);
         let (port, kubelet) = (Port::reserve(), Port::reserve());
@@ -118,7 +126,7 @@ impl ControlPlane {
             Self { place, port, kubelet, trust, players: Vec::new(), apiserver, _etcd: etcd };
         std::fs::write(plane.place.join("kubeconfig"), plane.kubeconfig()).expect("a kubeconfig");
         if options.nodes > 0 {
-            plane.players = plane.play(options.entry);
+            plane.players = plane.play(options.entry, stages);
             plane.make_storage();
         }
         (0..options.nodes).for_each(|number| plane.make_node(number));
@@ -198,7 +206,7 @@ impl ControlPlane {
     }
 
     /// The controllers, the scheduler and KWOK.
-    fn play(&self, entry: bool) -> Vec<Process> {
+    fn play(&self, entry: bool, stages: Stages) -> Vec<Process> {
         let config = format!("--kubeconfig={}", self.place.join("kubeconfig").display());
         let (controllers_port, scheduler_port) = (Port::reserve(), Port::reserve());
         let controllers = [
@@ -224,10 +232,6 @@ impl ControlPlane {
             CONTROLLERS_QPS.to_owned(),
             CONTROLLERS_BURST.to_owned(),
         ];
-        let stages = installed("kwok-stages");
-        let stages = std::fs::read_dir(stages).expect("stages").flatten().map(|entry| entry.path());
-        let stages =
-            stages.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
         let kubelet = self.kubelet.number();
         let mut kwok = vec![
             config,
@@ -239,7 +243,7 @@ impl ControlPlane {
             format!("--server-address=127.0.0.1:{kubelet}"),
             format!("--config={}", logs::config(&self.place).display()),
         ];
-        kwok.extend(stages.map(|path| format!("--config={}", path.display())));
+        kwok.extend(stages.files().iter().map(|path| format!("--config={}", path.display())));
         if entry {
             let stages = self.bring_entry();
             kwok.push(format!("--config={}", stages.display()));

@@ -15,6 +15,8 @@ use tests::{Plane, context, namespace, now};
 const MEDDLER: &str = "kubectl";
 /// More processor than any node has.
 const TOO_MUCH: &str = "1000";
+/// As many replicas as the load asks for.
+const BY_LOAD: &str = "scale: {min: 2, max: 4, cpu: 50}\n";
 
 /// Where applications run.
 struct World {
@@ -104,16 +106,18 @@ impl World {
         self.plane.executor.execute::<Resource>(&stream, command, context()).await.unwrap();
     }
 
-    /// Waits until it has been noted so often that somebody else changed something.
-    async fn drifted(&self, name: &str, times: usize) {
+    /// How often it has been noted that somebody else changed something.
+    async fn drifts(&self, name: &str) -> usize {
         let id: ResourceId = Self::id(name).parse().unwrap();
-        let count = async || {
-            let stream = id.stream(self.plane.tenant());
-            let loaded = self.plane.executor.journal().load(&stream, 0).await.unwrap();
-            let events = loaded.commits.iter().flat_map(|one| &one.sealed.commit.events);
-            events.filter(|event| event.event_type == "DriftDetected").count()
-        };
-        self.plane.until("drift to be noted", async || count().await >= times).await;
+        let stream = id.stream(self.plane.tenant());
+        let loaded = self.plane.executor.journal().load(&stream, 0).await.unwrap();
+        let events = loaded.commits.iter().flat_map(|one| &one.sealed.commit.events);
+        events.filter(|event| event.event_type == "DriftDetected").count()
+    }
+
+    /// Waits until that has been noted so often.
+    async fn drifted(&self, name: &str, times: usize) {
+        self.plane.until("drift to be noted", async || self.drifts(name).await >= times).await;
     }
 }
 
@@ -186,9 +190,47 @@ async fn the_same_again_is_nothing(world: &World) {
 
 /// What scales by its load has as many as that asks for, and a change of that is no drift.
 async fn what_scales_by_load_is_not_fought_over(world: &World) {
-    world.deliver("scale", 1, "scale: {min: 2, max: 4, cpu: 50}\n").await;
+    world.deliver("scale", 1, BY_LOAD).await;
+    if let Some(cluster) = &world.cluster {
+        replicas_are_left_to_others(world, cluster).await;
+    }
     world.deliver("scale", 1, "scale: {min: 1, max: 4, cpu: 50}\n").await;
     world.deliver("scale", 1, "replicas: 2\n").await;
+}
+
+/// The number is not ours: what the scaler or somebody else makes of it stays, though the rest is applied again.
+async fn replicas_are_left_to_others(world: &World, cluster: &ControlPlane) {
+    let namespace = namespace("scale");
+    let inside = format!("--namespace={namespace}");
+    let found = || {
+        let path = format!("GET /apis/apps/v1/namespaces/{namespace}/deployments/scale");
+        let (status, found) = cluster.ask(&path, &Value::Null);
+        assert_eq!(status, 200, "{found}");
+        found
+    };
+    let is_not_ours = |found: &Value| {
+        let managers = found["metadata"]["managedFields"].as_array().unwrap();
+        let mut ours = managers.iter().filter(|one| one["manager"] == "cairn").peekable();
+        assert!(ours.peek().is_some(), "{managers:?}");
+        let owns = |one: &Value| !one["fieldsV1"]["f:spec"]["f:replicas"].is_null();
+        assert!(!ours.any(owns), "{managers:?}");
+    };
+    // The least that it may have, what somebody sets within the limits, and beyond them.
+    for (version, set, left) in [(2, None, 2), (3, Some(3), 3), (4, Some(7), 4)] {
+        if let Some(set) = set {
+            let to = format!("--replicas={set}");
+            let _ = cluster.kubectl(&["scale", "deployment/scale", &to, &inside]);
+        }
+        let so = format!("--for=jsonpath={{.spec.replicas}}={left}");
+        let _ = cluster.kubectl(&["wait", "deployment/scale", &so, "--timeout=120s", &inside]);
+        is_not_ours(&found());
+        world.deliver("scale", version, BY_LOAD).await;
+        let found = found();
+        assert_eq!(found["spec"]["replicas"], json!(left), "{found}");
+        is_not_ours(&found);
+        assert_eq!(world.runs("scale").unwrap(), format!("registry.example/scale:{version}"));
+    }
+    assert_eq!(world.drifts("scale").await, 0, "nothing of ours was changed");
 }
 
 /// A deletion leaves nothing.
@@ -217,6 +259,7 @@ async fn behaves(world: World) {
     canary::what_is_tried_can_be_left(&world).await;
     if world.cluster.is_some() {
         canary::what_measures_badly_goes_back(&world).await;
+        canary::what_answers_badly_goes_back(&world).await;
     }
     world.plane.stop().await;
 }

@@ -52,7 +52,7 @@ async fn what_somebody_changes_of_objects_stays_where_their_class_says_so() {
     let cluster = ControlPlane::start(&Options { nodes: 1, entry: false, ..Options::default() });
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
-    let shipped = catalogue::shipped().unwrap().classes;
+    let shipped = domain::catalogue::shipped().unwrap().classes;
     let of_objects =
         |one: &class::Definition| one.resource_type == "manifests" && one.class == "default";
     let shipped = shipped.into_iter().find(of_objects).unwrap();

@@ -36,13 +36,38 @@ fn shop(host: &str) -> String {
     )
 }
 
-/// `dev` again, whose routes have certificates.
-async fn certify(plane: &Plane) {
+/// `dev` again, with a change.
+async fn redefine(plane: &Plane, change: impl FnOnce(&mut environment::Definition)) {
     let stream = StreamId::new(plane.tenant().clone(), environment::KIND, "dev".parse().unwrap());
     let state = plane.executor.load_state::<Environment>(&stream.unwrap()).await.unwrap().state;
-    let definition = environment::Definition { tls: true, ..state.definition.clone().unwrap() };
+    let mut definition = state.definition.clone().unwrap();
+    change(&mut definition);
     let command = environment::Command::Define { definition, at: now() };
     plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+}
+
+/// `dev` again, whose routes have certificates.
+async fn certify(plane: &Plane) {
+    redefine(plane, |dev| dev.tls = true).await;
+}
+
+/// The gateway of a cluster whose environment says that it brings one along: `cairn` in the namespace `cairn`.
+fn make_gateway(cluster: &ControlPlane) {
+    let metadata = json!({ "name": "cairn" });
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": metadata });
+    let all = json!({ "namespaces": { "from": "All" } });
+    let listener = json!({ "name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": all });
+    let gateway = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": metadata,
+        "spec": { "gatewayClassName": PRETENDED, "listeners": [listener] },
+    });
+    let gateways = "/apis/gateway.networking.k8s.io/v1/namespaces/cairn/gateways";
+    for (path, object) in [("/api/v1/namespaces", namespace), (gateways, gateway)] {
+        let (status, answer) = cluster.ask(&format!("POST {path}"), &object);
+        assert_eq!(status, 201, "{answer}");
+    }
 }
 
 async fn apply(plane: &Plane, folder: &Path, text: &str) {
@@ -110,6 +135,48 @@ async fn a_route_is_served_by_the_gateway_that_the_cluster_brings_along() {
     let kinds = "httproutes,listenersets,gateways,certificates,dnsendpoints";
     let left = cluster.kubectl(&["get", kinds, "-A", "-o", "name"]);
     assert_eq!(left.trim(), "", "all of it is gone, and the gateway that nobody needs");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_the_environment_says_is_there_is_used_and_none_is_installed() {
+    let cluster = control_plane();
+    make_gateway(&cluster);
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
+    // There is no such class: a plan that wanted it would be refused.
+    let offered = json!({ "gateway": { "classes": ["doorman"] } });
+    redefine(&plane, |dev| {
+        dev.support = serde_json::from_value(offered).unwrap();
+        dev.clusters.get_mut("real").unwrap().spec.capabilities = vec!["gateway".into()];
+    })
+    .await;
+    let text = "name: shop\nimage: registry.example/web:1\nport: 8080\nresources:\n  \
+        all: {type: route, params: {workload: shop, host: shop.test}}\n";
+    apply(&plane, directory.path(), text).await;
+    let plan = plane.deliver("shop").await.plan;
+    let planned: Vec<String> = plan.steps.iter().map(|step| step.resource.to_string()).collect();
+    let installs = |id: &String| id.starts_with("helm/") || id.starts_with("support-service/");
+    assert!(!planned.iter().any(installs), "{planned:?}");
+    assert!(matches!(plane.resource(GATEWAY).await, Resource::Absent));
+
+    let routes = routes(&cluster);
+    assert_eq!(routes.len(), 1);
+    let gateway = json!({
+        "group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "cairn",
+        "name": "cairn", "sectionName": "http",
+    });
+    assert_eq!(routes[0].1["parentRefs"], json!([gateway]));
+    let gateways = || cluster.kubectl(&["get", "gateways", "-A", "-o", "name"]);
+    assert_eq!(gateways().trim(), "gateway.gateway.networking.k8s.io/cairn", "it is the only one");
+    let before = get(&cluster, "gateways", "cairn");
+    assert!(before[0]["metadata"]["labels"]["cairn.dev/uid"].is_null(), "it is not ours");
+    plane.delete("shop").await;
+    assert_eq!(get(&cluster, "httproutes", &namespace("shop")), [] as [Value; 0]);
+    let after = get(&cluster, "gateways", "cairn");
+    for field in ["uid", "generation"] {
+        assert_eq!(after[0]["metadata"][field], before[0]["metadata"][field], "it stays as it was");
+    }
     plane.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use domain::deployment::{self, Deployment};
 use domain::environment::Environment;
-use domain::plan::{Purpose, StepAction};
+use domain::plan::{Plan, Purpose, Step, StepAction};
 use domain::{StreamId, environment, planning};
 use projections::{Filter, Sort};
 use reconcilers::planner::{Hints, Request};
@@ -40,6 +40,12 @@ async fn define(plane: &Plane) {
     let definition = serde_json::from_value(definition).unwrap();
     let command = environment::Command::Define { definition, at: now() };
     plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+}
+
+/// Whether the deployment has its namespace in a cluster.
+fn has_namespace(cluster: &ControlPlane) -> bool {
+    let path = format!("GET /api/v1/namespaces/{}", namespace("hello"));
+    cluster.ask(&path, &Value::Null).0 == 200
 }
 
 async fn deployment(plane: &Plane) -> Deployment {
@@ -92,6 +98,36 @@ async fn what_ran_in_a_cluster_that_is_cut_off_runs_in_another_and_the_old_waits
     plane.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_moves_what_runs_in_one_cluster_to_another_and_nothing_stays_behind() {
+    let (first, second) = (control_plane(), control_plane());
+    let directory = tempfile::tempdir().unwrap();
+    let plane = Plane::start_on(directory.path(), &first.kubeconfig()).await;
+    std::fs::write(directory.path().join("secrets/second"), second.kubeconfig()).unwrap();
+    define(&plane).await;
+    let _ = put_on(&plane, directory.path(), "hello", "real").await;
+    plane.ready("hello").await;
+    assert_eq!((has_namespace(&first), has_namespace(&second)), (true, false));
+    let before = plane.resource(HELLO).await.uid().unwrap();
+
+    let plan = put_on(&plane, directory.path(), "hello", "second").await;
+    let of_it = |step: &&Step| step.resource.to_string() == HELLO;
+    let moved = &plan.steps.iter().find(of_it).unwrap().action;
+    assert!(matches!(moved, StepAction::Replace { .. }), "{moved:?}");
+    plane.ready("hello").await;
+    assert_eq!((has_namespace(&first), has_namespace(&second)), (false, true));
+    assert_eq!(image(&second).as_deref(), Some("registry.example/hello:1"));
+    assert_ne!(plane.resource(HELLO).await.uid().unwrap(), before, "it is another incarnation");
+
+    let deployment = deployment(&plane).await;
+    assert_eq!(deployment.rollout.unwrap().purpose, Purpose::Deploy);
+    assert_eq!(deployment.left_behind, [], "both were within reach");
+    for cluster in ["cluster/real", "cluster/second"] {
+        assert!(plane.resource(cluster).await.is_ready(), "{cluster}");
+    }
+    plane.stop().await;
+}
+
 /// Simulated clusters beside the real ones.
 const SIMULATED: usize = 50;
 
@@ -121,8 +157,8 @@ async fn fleet(plane: &Plane, kind: &str, unwell: bool) -> BTreeMap<String, Opti
     page.items.into_iter().map(|row| (row.stream.name().to_string(), row.uid)).collect()
 }
 
-/// Has an application run on a cluster.
-async fn put_on(plane: &Plane, folder: &Path, name: &str, cluster: &str) {
+/// Has an application run on a cluster; gives the plan.
+async fn put_on(plane: &Plane, folder: &Path, name: &str, cluster: &str) -> Plan {
     let file = folder.join(format!("{name}.yaml"));
     std::fs::write(&file, format!("name: {name}\nimage: registry.example/{name}:1\n")).unwrap();
     plane.apply(name, &[&file], &[]).await;
@@ -142,6 +178,7 @@ async fn put_on(plane: &Plane, folder: &Path, name: &str, cluster: &str) {
     };
     let planned = plane.planner.plan(&request, &context()).await.unwrap();
     plane.planner.start(planned.id, &context()).await.unwrap();
+    planned.plan
 }
 
 async fn cluster_of(plane: &Plane, name: &str) -> String {
@@ -162,7 +199,7 @@ async fn of_fifty_simulated_clusters_and_two_real_ones_what_is_lost_is_left_and_
     let simulated = (0..SIMULATED).map(|number| format!("c{number}"));
     let clusters: Vec<String> = simulated.chain(["real".into(), "second".into()]).collect();
     for cluster in &clusters {
-        put_on(&plane, directory.path(), &format!("on-{cluster}"), cluster).await;
+        let _ = put_on(&plane, directory.path(), &format!("on-{cluster}"), cluster).await;
     }
     for cluster in &clusters {
         plane.ready(&format!("on-{cluster}")).await;

@@ -13,6 +13,7 @@ use futures::future::join_all;
 use serde_json::Value;
 use servers::kubernetes::{Call, ControlPlane, Fault, Faulty, Options};
 use tests::{Plane, namespace};
+use tokio::sync::watch;
 
 /// What may happen to a request that is no watch.
 const TO_REQUESTS: [Fault; 9] = [
@@ -35,6 +36,20 @@ const TO_WATCHES: [Fault; 6] = [
     Fault::Internal,
     Fault::TooMany,
 ];
+/// Kinds of what is made here, all of which are followed.
+const KINDS: [(&str, &str); 9] = [
+    ("api/v1", "serviceaccounts"),
+    ("api/v1", "services"),
+    ("api/v1", "configmaps"),
+    ("api/v1", "secrets"),
+    ("apis/apps/v1", "deployments"),
+    ("apis/apps/v1", "statefulsets"),
+    ("apis/networking.k8s.io/v1", "networkpolicies"),
+    ("apis/policy/v1", "poddisruptionbudgets"),
+    ("apis/autoscaling/v2", "horizontalpodautoscalers"),
+];
+/// How long lists and watches may take to be asked for again.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long watches misbehave in one way.
 const A_WHILE: Duration = Duration::from_millis(700);
 
@@ -64,24 +79,20 @@ async fn operate(plane: &Plane, folder: &Path, name: &str, operation: &str) {
 
 /// Everything of ours in a namespace, but what controllers make: kind and name.
 fn objects(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+    incarnations(cluster, namespace).into_keys().collect()
+}
+
+/// The same, with the uid of each.
+fn incarnations(cluster: &ControlPlane, namespace: &str) -> BTreeMap<String, String> {
     let of_ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn";
-    let mut found = BTreeSet::new();
-    for (group, plural) in [
-        ("api/v1", "serviceaccounts"),
-        ("api/v1", "services"),
-        ("api/v1", "configmaps"),
-        ("api/v1", "secrets"),
-        ("apis/apps/v1", "deployments"),
-        ("apis/apps/v1", "statefulsets"),
-        ("apis/networking.k8s.io/v1", "networkpolicies"),
-        ("apis/policy/v1", "poddisruptionbudgets"),
-        ("apis/autoscaling/v2", "horizontalpodautoscalers"),
-    ] {
+    let mut found = BTreeMap::new();
+    for (group, plural) in KINDS {
         let path = format!("GET /{group}/namespaces/{namespace}/{plural}?{of_ours}");
         let (status, answer) = cluster.ask(&path, &Value::Null);
         assert_eq!(status, 200, "{answer}");
         for item in answer["items"].as_array().unwrap() {
-            found.insert(format!("{plural}/{}", item["metadata"]["name"].as_str().unwrap()));
+            let text = |field: &str| item["metadata"][field].as_str().unwrap().to_owned();
+            found.insert(format!("{plural}/{}", text("name")), text("uid"));
         }
     }
     found
@@ -193,6 +204,71 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
     over.store(true, Ordering::SeqCst);
     assert!(disturbing.await.unwrap() > 3, "nothing was disturbed");
     plane.stop().await;
+}
+
+/// Whether a fault is one of lists or of watches.
+fn strikes(fault: Fault, watch: bool) -> bool {
+    fault != if watch { Fault::Stale } else { Fault::Dropped }
+}
+
+/// How often each path was asked for, as a list and as a watch.
+type Asked = BTreeMap<(String, bool), usize>;
+
+/// Has the first list and the first watch of each kind meet a fault; gives the count of all.
+fn meet(faulty: &Faulty, fault: Option<Fault>) -> watch::Receiver<Asked> {
+    let (counting, asked) = watch::channel(Asked::new());
+    faulty.rule(move |call| {
+        let is_followed =
+            KINDS.iter().any(|(group, plural)| call.path == format!("/{group}/{plural}"));
+        if call.method != "GET" || !is_followed {
+            return None;
+        }
+        let mut times = 0;
+        counting.send_modify(|asked| {
+            let so_often = asked.entry((call.path.clone(), call.watch)).or_default();
+            *so_often += 1;
+            times = *so_often;
+        });
+        fault.filter(|fault| times == 1 && strikes(*fault, call.watch))
+    });
+    asked
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_of_a_list_or_a_watch_is_asked_for_once_more_and_nothing_else_is() {
+    let cluster = ControlPlane::start(&Options { nodes: 3, entry: false, ..Options::default() });
+    let faulty = Faulty::start(&cluster);
+    let directory = tempfile::tempdir().unwrap();
+    let mut made = None;
+    // The first time all is well, and what is listed then is what is stale later.
+    let rounds = std::iter::once(None).chain(TO_WATCHES.map(Some));
+    for (fault, operation) in rounds.zip(["create", "change"].into_iter().cycle()) {
+        let mut asked = meet(&faulty, fault);
+        let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
+        operate(&plane, directory.path(), "calm", operation).await;
+        let tries = |watch| 1 + usize::from(fault.is_some_and(|fault| strikes(fault, watch)));
+        let times = |asked: &Asked, (group, plural): (&str, &str), watch| {
+            asked.get(&(format!("/{group}/{plural}"), watch)).copied().unwrap_or_default()
+        };
+        let is_over = |asked: &Asked| {
+            let of = |kind, watch| times(asked, kind, watch) >= tries(watch);
+            let again = fault == Some(Fault::Expired);
+            let lists = |kind| times(asked, kind, false) >= tries(false) + usize::from(again);
+            KINDS.into_iter().all(|kind| lists(kind) && of(kind, true))
+        };
+        let waited = tokio::time::timeout(PATIENCE, asked.wait_for(is_over)).await;
+        assert!(waited.is_ok(), "{fault:?}: not asked for again");
+        drop(waited);
+        let asked = asked.borrow().clone();
+        // A watch that has expired begins anew, with a list.
+        let lists = tries(false) + usize::from(fault == Some(Fault::Expired));
+        for kind in KINDS {
+            assert_eq!(times(&asked, kind, false), lists, "{fault:?}: lists of {kind:?}");
+        }
+        let now = incarnations(&cluster, &namespace("calm"));
+        assert_eq!(made.get_or_insert_with(|| now.clone()), &now, "{fault:?}");
+        plane.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

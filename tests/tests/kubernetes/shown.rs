@@ -1,12 +1,18 @@
 //! What a user would try first: applications that others published, through all that happens to one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::deployment::{self, Deployment};
 use domain::environment::{self, Environment};
+use domain::kinds::{TypedSpec as _, Workload};
 use domain::lifecycle::Command;
 use domain::plan::Purpose;
+use domain::text::Inputs;
 use domain::{Resource, ResourceId, StreamId};
+use kubernetes::objects::workload;
+use reconcilers::converge::Desired;
+use reconcilers::{Reconcile as _, Target};
 use serde_json::Value;
 use servers::kubernetes::{ControlPlane, Options};
 use tests::samples::{root, score_files};
@@ -114,6 +120,43 @@ impl Shop {
         self.images().iter().filter(|image| image.ends_with(version)).count()
     }
 
+    /// What Cairn applies for its workloads, but for secrets.
+    async fn objects(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        for node in self.plane.tree(SHOP).await.nodes {
+            let id = format!("{}/{}", node.stream.kind(), node.stream.name());
+            let Resource::Live(body) = self.plane.resource(&id).await else { panic!("{id}") };
+            let Some(spec) = Workload::of(&body.spec) else { continue };
+            let mut inputs = Inputs::default();
+            for need in body.spec.needs() {
+                let needed = self.plane.resource(&need.resource.to_string()).await;
+                inputs.outputs.insert(need.resource, needed.body().unwrap().published());
+            }
+            let id = id.parse().unwrap();
+            let target = Target { tenant: self.plane.tenant().clone(), id, uid: body.uid };
+            let desired = Desired::new(Workload::desired(spec, &inputs).unwrap());
+            let objects = workload(&target, spec, &inputs, desired.digest).unwrap();
+            let open = objects.iter().filter(|object| object.secrets.is_empty());
+            all.extend(open.map(|object| object.filled(&BTreeMap::new())));
+        }
+        all
+    }
+
+    /// What is on the cluster is what Cairn would apply: `kubectl` finds no difference.
+    async fn is_settled(&self, folder: &Path) {
+        let objects = self.objects().await;
+        for kind in ["Deployment", "Service", "NetworkPolicy", "ServiceAccount"] {
+            let of_it = objects.iter().filter(|object| object["kind"] == kind).count();
+            assert!(of_it >= 2, "{of_it} of {kind}");
+        }
+        let texts: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        let set = Set::of("settled", &texts.join("\n---\n"), folder);
+        assert_eq!(set.objects.len(), objects.len());
+        // Each names its namespace itself.
+        let paths = set.objects.keys().map(|key| (key.clone(), "/namespaces/".to_owned()));
+        assert_eq!(set.diff(&self.cluster, &paths.collect()), "");
+    }
+
     async fn deployment(&self) -> Deployment {
         let name = format!("dev_{SHOP}").parse().unwrap();
         let stream = StreamId::new(self.plane.tenant().clone(), deployment::KIND, name).unwrap();
@@ -145,6 +188,7 @@ async fn a_public_shop_is_rolled_forward_tried_broken_and_taken_back() {
     shop.plane.deliver(SHOP).await;
     let all = shop.of(VERSION);
     assert!(all >= 2, "{:?}", shop.images());
+    shop.is_settled(folder.path()).await;
 
     // Rolled forward, but for what the world sees.
     shop.roll(VERSION, ":v0.10.6", "frontend");
@@ -184,6 +228,7 @@ async fn a_public_shop_is_rolled_forward_tried_broken_and_taken_back() {
     shop.plane.until("it to be taken back", back).await;
     shop.plane.ready(SHOP).await;
     assert_eq!((shop.of(":v0.10.6"), shop.of(":v0.10.7")), (all, 0), "{:?}", shop.images());
+    shop.is_settled(folder.path()).await;
     shop.plane.delete(SHOP).await;
     shop.plane.stop().await;
 }

@@ -2,19 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use domain::SecretRef;
 use reconcilers::changes::Changes;
 use reconcilers::secrets::Secrets;
 use reconcilers::{CallError, Clock};
 
-use super::{Cluster, Reach, begin, retry};
+use super::{Cluster, REREAD, Reach, begin, retry};
 
 /// Every cluster that somebody uses, by where its credentials are.
 pub struct Clusters {
     secrets: Arc<dyn Secrets>,
     clock: Arc<dyn Clock>,
     changes: Arc<Changes>,
+    reread: Duration,
     known: Mutex<HashMap<(String, String), Arc<Cluster>>>,
 }
 
@@ -22,7 +24,13 @@ impl Clusters {
     /// None yet.
     #[must_use]
     pub fn new(secrets: Arc<dyn Secrets>, clock: Arc<dyn Clock>) -> Self {
-        Self { secrets, clock, changes: Arc::default(), known: Mutex::default() }
+        Self { secrets, clock, changes: Arc::default(), reread: REREAD, known: Mutex::default() }
+    }
+
+    /// The same, with credentials that are read again so often.
+    #[must_use]
+    pub fn with_reread(self, reread: Duration) -> Self {
+        Self { reread, ..self }
     }
 
     /// The cluster that these credentials lead to. It is connected to from the first time on.
@@ -33,7 +41,8 @@ impl Clusters {
         let connect = || {
             let (secrets, clock) = (Arc::clone(&self.secrets), Arc::clone(&self.clock));
             let changes = Arc::clone(&self.changes);
-            Arc::new(Cluster::connect(credentials.clone(), secrets, clock, changes))
+            let credentials = credentials.clone();
+            Arc::new(Cluster::connect(credentials, secrets, clock, changes, self.reread))
         };
         Arc::clone(known.entry(key).or_insert_with(connect))
     }

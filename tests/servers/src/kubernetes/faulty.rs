@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -233,6 +233,11 @@ impl Shared {
             Some(Fault::TooMany) => Ok(status(429, "TooManyRequests", 1)),
             Some(Fault::Internal) => Ok(status(500, "InternalError", 0)),
             Some(Fault::Unavailable) => Ok(status(503, "ServiceUnavailable", 0)),
+            // A watch says so within its stream (Kubernetes: errors of watches are events).
+            Some(Fault::Expired) if call.watch => {
+                let event = json!({ "type": "ERROR", "object": body_of(410, "Expired", 0) });
+                Ok(whole(StatusCode::OK, format!("{event}\n").into()))
+            }
             Some(Fault::Expired) => Ok(status(410, "Expired", 0)),
             Some(Fault::CutAfter) => {
                 self.forward(request).await?.collect().await.map_err(lost)?;
@@ -291,12 +296,16 @@ impl Shared {
 
 /// An answer of the API server's own kind.
 fn status(code: u16, reason: &str, retry_after_seconds: u32) -> Response<Body> {
-    let body = json!({
+    let body = body_of(code, reason, retry_after_seconds);
+    whole(StatusCode::from_u16(code).unwrap_or_default(), body.to_string().into())
+}
+
+fn body_of(code: u16, reason: &str, retry_after_seconds: u32) -> Value {
+    json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": format!("{reason}, as this test wants it"), "reason": reason, "code": code,
         "details": { "retryAfterSeconds": retry_after_seconds },
-    });
-    whole(StatusCode::from_u16(code).unwrap_or_default(), body.to_string().into())
+    })
 }
 
 fn whole(code: StatusCode, bytes: Bytes) -> Response<Body> {

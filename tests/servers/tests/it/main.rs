@@ -9,6 +9,7 @@
 
 mod client;
 mod clock;
+mod demo;
 mod leaving;
 mod nats;
 mod postgres;

@@ -51,6 +51,45 @@ impl World {
         self.plane.until("it to wait for approval", said).await;
     }
 
+    /// The environment lets new versions be measured there, and takes back what fails.
+    async fn may_ask(&self, analysis: Analysis) {
+        let (plane, name) = (&self.plane, "dev".parse().unwrap());
+        let stream = StreamId::new(plane.tenant().clone(), environment::KIND, name).unwrap();
+        let state = plane.executor.load_state::<Environment>(&stream).await.unwrap().state;
+        let definition = state.definition.clone().unwrap();
+        let definition =
+            environment::Definition { analysis, rollback_on_failure: true, ..definition };
+        let command = environment::Command::Define { definition, at: now() };
+        plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
+    }
+
+    /// The second version is tried, and measures well.
+    async fn try_measured(&self, name: &str, check: &str, measured: &str) {
+        let checks = format!("        checks: [{check}]\n");
+        self.try_version(name, 1, &checks).await;
+        self.plane.deliver(name).await;
+        self.try_version(name, 2, &checks).await;
+        self.plane.begin(name, Purpose::Deploy).await;
+        self.waits_for_approval(name).await;
+        let noted = self.plane.noted(&Self::id(name), "CanaryMeasured").await;
+        assert!(noted.contains(measured), "{noted}");
+    }
+
+    /// What is tried fails, for this reason, and the first version is what runs and what is wanted.
+    async fn goes_back(&self, name: &str, why: &str) {
+        let failed = async || {
+            let Resource::Live(body) = self.plane.resource(&Self::id(name)).await else {
+                return false;
+            };
+            body.canary.is_none() && body.is_ready()
+        };
+        self.plane.until("it to fail", failed).await;
+        let noted = self.plane.noted(&Self::id(name), "CanaryFailed").await;
+        assert!(noted.contains(why), "{noted}");
+        self.has_ended(name).await;
+        assert_eq!(self.runs(name).unwrap(), format!("registry.example/{name}:1"));
+    }
+
     /// Nothing of what was tried is left.
     async fn has_ended(&self, name: &str) {
         let id = Self::id(name);
@@ -122,35 +161,25 @@ pub(crate) async fn what_measures_badly_goes_back(world: &World) {
         json!({ "status": "success", "data": { "resultType": "scalar", "result": sample } })
     };
     prometheus.put("/api/v1/query?query=errors", answer("0.001").to_string().as_bytes());
-    let plane = &world.plane;
-    let stream = StreamId::new(plane.tenant().clone(), environment::KIND, "dev".parse().unwrap());
-    let state = plane.executor.load_state::<Environment>(&stream.unwrap()).await.unwrap().state;
     let address = Some(format!("http://{}", prometheus.address));
-    let analysis = Analysis { prometheus: address, urls: Vec::new() };
-    let definition = state.definition.clone().unwrap();
-    let definition = environment::Definition { analysis, rollback_on_failure: true, ..definition };
-    let command = environment::Command::Define { definition, at: now() };
-    plane.put::<Environment>(environment::KIND, &"dev".parse().unwrap(), command).await;
-
-    let checks = "        checks: [{name: errors, query: errors, max: 0.01, every: 1s}]\n";
-    world.try_version("bad", 1, checks).await;
-    plane.deliver("bad").await;
-    world.try_version("bad", 2, checks).await;
-    plane.begin("bad", Purpose::Deploy).await;
-    world.waits_for_approval("bad").await;
-    assert!(plane.noted(&World::id("bad"), "CanaryMeasured").await.contains("0.001"));
+    world.may_ask(Analysis { prometheus: address, urls: Vec::new() }).await;
+    let check = "{name: errors, query: errors, max: 0.01, every: 1s}";
+    world.try_measured("bad", check, "0.001").await;
     prometheus.put("/api/v1/query?query=errors", answer("0.5").to_string().as_bytes());
-    world
-        .plane
-        .until("it to fail", async || {
-            let Resource::Live(body) = plane.resource(&World::id("bad")).await else {
-                return false;
-            };
-            body.canary.is_none() && body.is_ready()
-        })
-        .await;
-    let failed = plane.noted(&World::id("bad"), "CanaryFailed").await;
-    assert!(failed.contains("the check `errors` failed 1 time: 0.5 is more than 0.01"), "{failed}");
-    world.has_ended("bad").await;
-    assert_eq!(world.runs("bad").unwrap(), "registry.example/bad:1");
+    world.goes_back("bad", "the check `errors` failed 1 time: 0.5 is more than 0.01").await;
+}
+
+/// So does an address that answers no more as it should.
+pub(crate) async fn what_answers_badly_goes_back(world: &World) {
+    let service = Server::start();
+    service.put("/well", b"it is");
+    let address = format!("http://{}", service.address);
+    world.may_ask(Analysis { prometheus: None, urls: vec![address.clone()] }).await;
+    let check = format!("{{name: smoke, url: '{address}/well', every: 1s}}");
+    world.try_measured("ill", &check, "it answers").await;
+    let asked = service.asked();
+    assert!(!asked.is_empty() && asked.iter().all(|it| it.starts_with("GET /well ")), "{asked:?}");
+    service.put_answer("/well", (500, Vec::new(), Vec::new()));
+    let why = format!("the check `smoke` failed 1 time: {address}/well answers 500");
+    world.goes_back("ill", &why).await;
 }
