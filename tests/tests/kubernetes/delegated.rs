@@ -34,7 +34,7 @@ async fn fields_that_are_left_to_others_keep_what_those_say() {
     let deployment = |cluster: &ControlPlane| get(cluster, &path)["items"][0].clone();
     let name = deployment(&cluster)["metadata"]["name"].as_str().unwrap().to_owned();
     assert_eq!(deployment(&cluster)["spec"]["replicas"], 1, "the server's default");
-    cluster.kubectl(&["scale", "deployment", &name, "-n", &namespace, "--replicas=3"]);
+    let _ = cluster.kubectl(&["scale", "deployment", &name, "-n", &namespace, "--replicas=3"]);
     deliver(&plane, directory.path(), &shop(2)).await;
     plane.ready("shop").await;
     let after = deployment(&cluster);
@@ -69,7 +69,7 @@ async fn what_somebody_changes_of_objects_stays_where_their_class_says_so() {
     deliver(&plane, directory.path(), shop).await;
     let namespace = namespace("shop");
     let path = format!("/api/v1/namespaces/{namespace}/configmaps/it");
-    cluster.kubectl(&[
+    let _ = cluster.kubectl(&[
         "patch",
         "configmap",
         "it",
