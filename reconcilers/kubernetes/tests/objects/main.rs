@@ -1,15 +1,13 @@
 //! What applications become on a cluster, the whole way: application file, plan, spec, objects. All of it stands as
-//! YAML in `expected/`, which `BLESS=1` rewrites; what must be so whatever stands there is said here.
+//! JSON in `expected/`, which `BLESS=1` rewrites; what must be so whatever stands there is said here.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "these are tests")]
 
 mod deployed;
-mod yaml;
 
 use std::fs;
 
 use deployed::{BEFORE, Deployed, SCALED, STATEFUL, deploy, root, samples};
 use serde_json::{Value, json};
-use yaml::yaml;
 
 /// Kinds of volumes that a pod may have (Kubernetes: Pod Security Standards, restricted).
 const VOLUMES: [&str; 3] = ["configMap", "persistentVolumeClaim", "secret"];
@@ -17,7 +15,7 @@ const VOLUMES: [&str; 3] = ["configMap", "persistentVolumeClaim", "secret"];
 /// Compares a text with its file.
 #[track_caller]
 fn expect(name: &str, text: &str) {
-    let path = root().join(format!("reconcilers/kubernetes/tests/objects/expected/{name}.yaml"));
+    let path = root().join(format!("reconcilers/kubernetes/tests/objects/expected/{name}.json"));
     if std::env::var_os("BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -30,8 +28,8 @@ fn expect(name: &str, text: &str) {
 #[test]
 fn what_samples_become_is_what_the_files_say() {
     for (name, Deployed(objects)) in samples() {
-        let documents: Vec<String> = objects.iter().map(yaml).collect();
-        expect(name, &documents.join("---\n"));
+        let text = serde_json::to_string_pretty(&objects).unwrap() + "\n";
+        expect(name, &text);
     }
 }
 
