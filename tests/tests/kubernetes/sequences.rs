@@ -93,7 +93,9 @@ impl Subject {
     /// Whether it can ask for more than there is.
     fn can_be_bad(&self) -> bool {
         let has_pods = ["service", "worker", "scaled", "stateful", "disk"].contains(&self.mode);
-        has_pods && !self.text(false).contains("\"replicas\":0")
+        // What migrates first would be stuck there.
+        let others = ["\"replicas\":0", "\"migrate\""];
+        has_pods && !others.iter().any(|other| self.text(false).contains(other))
     }
 
     async fn apply(&self, plane: &Plane, folder: &Path, is_bad: bool) {

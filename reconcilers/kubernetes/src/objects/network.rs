@@ -78,12 +78,17 @@ pub(super) fn policy(target: &Target, names: &Names, spec: &Spec) -> Object {
         { "podSelector": {} },
         { "namespaceSelector": { "matchLabels": { GATEWAY: "true" } } },
     ]);
-    let ingress =
-        if ports.is_empty() { json!([]) } else { json!([{ "from": from, "ports": ports }]) };
-    let body = json!({ "spec": {
+    let mut spec = json!({
         "podSelector": { "matchLabels": selector(target) },
         "policyTypes": ["Ingress"],
-        "ingress": ingress,
-    } });
-    Object::new(&names.key("networking.k8s.io/v1", "NetworkPolicy"), target, body)
+    });
+    // An empty list is not kept by the API server: applied again, it would be a change each time.
+    if let (false, Some(fields)) = (ports.is_empty(), spec.as_object_mut()) {
+        fields.insert("ingress".into(), json!([{ "from": from, "ports": ports }]));
+    }
+    Object::new(
+        &names.key("networking.k8s.io/v1", "NetworkPolicy"),
+        target,
+        json!({ "spec": spec }),
+    )
 }
