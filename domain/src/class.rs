@@ -63,7 +63,8 @@ pub enum Drift {
     /// It is set right.
     #[default]
     Revert,
-    /// It stays, until something else is wanted. What was deleted is made again all the same.
+    /// It stays, until something else is wanted. What was deleted is made again all the same, and with it the rest is
+    /// set right.
     Accept,
 }
 

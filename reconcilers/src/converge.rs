@@ -197,7 +197,7 @@ fn keep<K: Reconcile>(
     if drifted && let Some(step) = note_drift(body, seen, at) {
         return step;
     }
-    if drifted && subject.accepts_drift {
+    if drifted && subject.accepts_drift && !seen.lacking {
         return Step::Record(Command::AcceptDrift { at });
     }
     if let Some(contest) = body.contest.as_ref().filter(|contest| drifted && contest.is_fight()) {

@@ -61,7 +61,7 @@ pub(crate) struct Stores {
     #[command(flatten)]
     pub(crate) charts: Charts,
     /// How long what deployments share, such as a cluster or what was installed in it, stays after the last of them needed
-    /// it, in seconds
+    /// it, and after the server started, in seconds
     #[arg(
         long,
         env = "CAIRN_KEEP_UNNEEDED",

@@ -19,9 +19,12 @@ pub struct Spec {
     /// The support service that issues it; none where the cluster brings one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<ResourceId>,
-    /// The gateway that shows it; none where the cluster brings that along.
+    /// The gateway that shows it; none where nothing does, or the cluster brings that along.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<ResourceId>,
+    /// The gateway that the cluster brings along shows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shown: bool,
     /// The cluster that it is in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<ResourceId>,

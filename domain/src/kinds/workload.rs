@@ -253,15 +253,20 @@ fn http() -> String {
 impl Spec {
     fn wrong_delegated(&self) -> Vec<Violation> {
         let mut found = Vec::new();
+        if self.mode == Mode::Job && !self.delegated.is_empty() {
+            found.push(Violation::new("delegated", "a job is made anew each time: nothing of it is others'"));
+        }
         if self.delegated.len() > DELEGATED_MAX {
             let words = format!("must be {DELEGATED_MAX} paths at most");
             found.push(Violation::new("delegated", words));
         }
         for (index, path) in self.delegated.iter().enumerate() {
-            // What says which pods it has, and what runs in them, is what is delivered.
+            // Which pods it has, and all that runs in them, is what is delivered.
             let own = ["spec.selector", "spec.template", "spec.jobTemplate"];
-            let whole = own.contains(&path.as_str()) || path.starts_with("spec.selector.");
-            if whole || !path.starts_with("spec.") || path.split('.').any(str::is_empty) {
+            let is_own = own.iter().any(|own| {
+                path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+            if is_own || !path.starts_with("spec.") || path.split('.').any(str::is_empty) {
                 let words = format!("`{path}` is no field that can be left to others, as spec.replicas can");
                 found.push(Violation::new(format!("delegated[{index}]"), words));
             }

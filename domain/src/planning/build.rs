@@ -10,7 +10,8 @@ use crate::application::Model;
 use crate::environment;
 use crate::kind::OutputDeclaration;
 use crate::kinds::support_service::Capability;
-use crate::kinds::{KindName, cluster};
+use crate::kinds::workload::Mode;
+use crate::kinds::{KindName, Route, TypedSpec as _, Workload, cluster};
 use crate::lifecycle::Lifetime;
 use crate::name::{Name, ResourceId};
 
@@ -89,16 +90,27 @@ pub(super) fn build(scene: &Scene<'_>, site: &Site<'_>) -> Built {
     built
 }
 
-/// In a cluster `_` becomes `-`, so two of a kind must differ in more than that.
+/// In a cluster `_` becomes `-`, and some have objects beside them: no two may have the same name.
 fn refuse_look_alikes(scene: &Scene<'_>, built: &mut Built) {
     let prefix = format!("{}_", scene.deployment);
     let mut seen: BTreeMap<(KindName, String), &ResourceId> = BTreeMap::new();
-    for (id, wanted) in &built.wanted {
-        let Some(rest) = id.name.as_str().strip_prefix(&prefix) else { continue };
-        let Some(other) = seen.insert((id.kind, rest.replace('_', "-")), id) else { continue };
-        let message = format!("{other} and {id} would have the same name in a cluster");
-        let refusal = Refusal::new(RefusalCode::NameCollision, &wanted.place, message);
-        built.refusals.push(refusal.hint("rename one of them"));
+    for (id, wanted) in built.wanted.iter().filter(|(_, wanted)| wanted.spec.cluster().is_some()) {
+        // A name with both has a digest in the cluster.
+        let rest = id.name.as_str().strip_prefix(&prefix);
+        let Some(rest) = rest.filter(|rest| !(rest.contains('_') && rest.contains('-'))) else {
+            continue;
+        };
+        let name = rest.replace('_', "-");
+        let stateful = Workload::of(&wanted.spec).filter(|spec| spec.mode == Mode::Stateful);
+        let secured = Route::of(&wanted.spec).filter(|spec| spec.certificate.is_some());
+        let peers = stateful.map(|_| format!("{name}-peers"));
+        let beside = peers.or_else(|| secured.map(|_| format!("{name}-to-https")));
+        for name in std::iter::once(name).chain(beside) {
+            let Some(other) = seen.insert((id.kind, name), id) else { continue };
+            let message = format!("{other} and {id} would have the same name in a cluster");
+            let refusal = Refusal::new(RefusalCode::NameCollision, &wanted.place, message);
+            built.refusals.push(refusal.hint("rename one of them"));
+        }
     }
 }
 

@@ -211,7 +211,9 @@ fn rules_out(scene: &Scene<'_>, candidate: &Candidate<'_>, room: &Room) -> Optio
     if matches!(candidate.state, Some(Resource::Deleting(..))) {
         return Some("is being deleted".to_owned());
     }
-    if room.wanted > room.free() {
+    // What runs there stays, also while its nodes are away.
+    let is_there = scene.context.current == Some(&candidate.id);
+    if !is_there && room.wanted > room.free() {
         return Some(format!(
             "has room for {} more workloads of {}, not for {}",
             room.free(),

@@ -180,10 +180,12 @@ impl Builder<'_> {
         let id = ResourceId::new(KindName::Certificate, draft.id.name.clone());
         let why = vec![format!("certificate for {}", draft.words)];
         let issuer = self.support(Capability::Certificates, &draft.words);
+        let gateway = self.support(Capability::Gateway, &draft.words);
         let spec = Spec::Certificate(CertificateSpec {
             host,
             issuer,
-            gateway: self.support(Capability::Gateway, &draft.words),
+            shown: gateway.is_none(),
+            gateway,
             cluster: Some(self.site.id.clone()),
         });
         let lifetime = self.own();

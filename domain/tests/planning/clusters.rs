@@ -237,3 +237,18 @@ fn a_cluster_takes_no_more_than_its_nodes_unless_the_environment_says_so() {
     world.rules().clusters.values_mut().for_each(|offer| offer.workloads_max = Some(10));
     assert!(world.expand_with(&occupied(2)).is_ok(), "nodes may come when they are needed");
 }
+
+#[test]
+fn what_runs_in_a_cluster_stays_while_its_nodes_are_away() {
+    let mut world = shop();
+    world.connect();
+    world.rules().clusters.values_mut().for_each(|offer| offer.workloads_max = None);
+    world.asked = Some("prod-a".parse().unwrap());
+    world.deploy();
+    world.asked = None;
+    let Some(Resource::Live(body)) = world.live.get_mut(&id("cluster/prod-a")) else { panic!() };
+    let none = Capacity::default().to_string();
+    body.outputs.insert(CAPACITY.into(), OutputValue::plain(none));
+    let again = world.expand_with(&BTreeMap::new()).unwrap().placement.cluster;
+    assert_eq!(again, id("cluster/prod-a"));
+}

@@ -104,4 +104,22 @@ fn others_find_the_replicas_of_a_stateful_workload_by_the_name_of_their_service(
 fn what_would_have_the_same_name_in_a_cluster_is_refused() {
     let text = "name: shop\nworkloads:\n  api: {image: api:1, migrate: {command: [migrate]}}\n  api-migrate: {image: api:1}\n";
     assert_eq!(codes(&world(text)), [RefusalCode::NameCollision]);
+    let beside = "  db-peers: {image: db:1, port: 80}\n";
+    assert_eq!(codes(&world(&(app("kind: stateful", 2) + beside))), [RefusalCode::NameCollision]);
+    assert!(!world(&(app("kind: service", 1) + beside)).plan().steps.is_empty());
+}
+
+#[test]
+fn what_is_delivered_is_not_left_to_others() {
+    let text = |rest: &str| format!("name: shop\nworkloads:\n  web: {{image: web:1, {rest}}}\n");
+    let ours =
+        ["spec.template.spec.containers", "spec.selector.matchLabels", "metadata.name", "spec"];
+    for path in ours {
+        let refused = codes(&world(&text(&format!("delegated: [{path}]"))));
+        assert_eq!(refused, [RefusalCode::InvalidSpec], "{path}");
+    }
+    let plan = world(&text("replicas: 4, delegated: [spec.replicas, spec.paused]")).plan();
+    let Spec::Workload(workload) = spec(&plan, "workload/dev_shop_web") else { panic!() };
+    assert_eq!(workload.delegated, ["spec.replicas", "spec.paused"]);
+    assert_eq!(workload.as_canary(50).delegated, ["spec.paused"], "its size is its share");
 }

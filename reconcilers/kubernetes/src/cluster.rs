@@ -119,9 +119,10 @@ impl Cluster {
         (state.looked_for.len() == brought::LOOKED_FOR).then(|| state.brought.to_string())
     }
 
-    /// What its nodes have room for, as text; none before that was seen.
-    pub(crate) fn room(&self) -> Option<String> {
-        self.shared.state().room.map(|room| room.to_string())
+    /// What its nodes have room for, as text, where it lets us look; none before it was tried.
+    pub(crate) fn room(&self) -> Option<Option<String>> {
+        let state = self.shared.state();
+        state.looked_for_room.then(|| state.room.map(|room| room.to_string()))
     }
 
     /// Now, by the clock of whoever watches it.

@@ -179,6 +179,7 @@ async fn put(
         prepare::rendering(kubernetes, cluster, scene, desired, &notes).await?;
     if notes.rendered_of(desired.digest) != Some(rendered) {
         notes.begin(desired.digest, rendered);
+        notes.keep_archive(&rendering.chart);
     }
     let spec = rendering.set(scene.spec);
     let sealed = sealed::key(target);

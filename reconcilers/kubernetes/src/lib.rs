@@ -16,6 +16,7 @@ pub mod beside;
 mod blot;
 mod checks;
 pub mod cluster;
+mod differences;
 pub mod health;
 mod helm;
 pub mod kubeconfig;

@@ -23,6 +23,9 @@ pub struct Seen {
     /// What its world warns of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<Notice>,
+    /// A part of it was deleted, or is not ours any more.
+    #[serde(default)]
+    pub lacking: bool,
     /// It is somebody else's, and only used: it stays when it is no longer wanted.
     #[serde(default)]
     pub borrowed: bool,
@@ -43,6 +46,7 @@ impl Seen {
             external: None,
             changed: None,
             notices: Vec::new(),
+            lacking: false,
             borrowed: false,
             canary: None,
         }

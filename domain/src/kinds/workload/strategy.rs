@@ -150,6 +150,9 @@ impl Spec {
             Scale::Fixed(replicas) => Scale::Fixed(share(*replicas)),
             Scale::Auto { min, .. } => Scale::Fixed(share(*min)),
         };
-        Self { scale, strategy: Strategy::Rolling, ..self.clone() }
+        // Its number follows from its share, whoever has that of the whole.
+        let mut delegated = self.delegated.clone();
+        delegated.retain(|path| path != "spec.replicas");
+        Self { scale, strategy: Strategy::Rolling, delegated, ..self.clone() }
     }
 }

@@ -40,6 +40,7 @@ pub(super) async fn follow(shared: Arc<Shared>, client: Client) {
             }
             Err(error) => {
                 debug!(error = told(&error), "a cluster's nodes cannot be read");
+                shared.looked_for_room();
                 continue;
             }
         }

@@ -62,8 +62,12 @@ pub(crate) fn client(access: &Access, address: SocketAddr) -> Result<Client, Cal
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = ClientBuilder::try_from(config)
         .map_err(|error| wrong(format!("its credentials cannot be used: {error}")))?;
-    let limited = RateLimitLayer::new(REQUESTS_IN_SPAN, SPAN);
-    Ok(builder.with_layer(&limited).with_layer(&MapRequestLayer::new(counted)).build())
+    Ok(builder.with_layer(&limited(SPAN)).with_layer(&MapRequestLayer::new(counted)).build())
+}
+
+/// Lets so many requests through in a time; the others wait their turn.
+const fn limited(span: Duration) -> RateLimitLayer {
+    RateLimitLayer::new(REQUESTS_IN_SPAN, span)
 }
 
 /// Every request is counted, whoever makes it; by what Kubernetes calls it.
@@ -334,7 +338,7 @@ mod tests {
     #[tokio::test]
     async fn more_requests_than_a_cluster_is_to_take_wait_their_turn() {
         let answer = tower::service_fn(async |()| Ok::<_, Infallible>(()));
-        let mut service = RateLimitLayer::new(REQUESTS_IN_SPAN, LONG).layer(answer);
+        let mut service = limited(LONG).layer(answer);
         for _ in 0..REQUESTS_IN_SPAN {
             let ready = service.ready().now_or_never().expect("a burst goes through at once");
             ready.unwrap().call(()).await.unwrap();

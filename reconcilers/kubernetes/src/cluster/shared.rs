@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) brought: Brought,
     /// What its nodes have room for, where it lets us look.
     pub(super) room: Option<Capacity>,
+    /// It was tried to see that.
+    pub(super) looked_for_room: bool,
     /// The capabilities of which that was looked at, at least once.
     pub(super) looked_for: BTreeSet<Capability>,
     /// Namespaces of ours.
@@ -202,7 +204,18 @@ impl Shared {
     /// What its nodes have room for.
     pub(super) fn has_room(&self, room: Capacity) {
         let mut state = self.state();
+        state.looked_for_room = true;
         if state.room.replace(room) != Some(room) {
+            let owners = state.owners.clone();
+            drop(state);
+            owners.iter().for_each(|owner| self.changes.tell(owner));
+        }
+    }
+
+    /// It was tried to see what its nodes have room for.
+    pub(super) fn looked_for_room(&self) {
+        let mut state = self.state();
+        if !std::mem::replace(&mut state.looked_for_room, true) {
             let owners = state.owners.clone();
             drop(state);
             owners.iter().for_each(|owner| self.changes.tell(owner));

@@ -15,6 +15,10 @@ const INSTALLED: &str = "installed";
 const UPGRADES: &str = "upgrades";
 /// The hooks that have run for this rendering, as `moment/number`.
 const HOOKS: &str = "hooks";
+/// The archives that were taken, a line for each: name, version and SHA-256.
+const ARCHIVES: &str = "archives";
+/// So many of them, the newest.
+const ARCHIVES_MAX: usize = 20;
 /// When a hook failed that was removed because of it, and why.
 const FAILED: &str = "failed";
 
@@ -49,12 +53,28 @@ impl Notes {
 
     /// Another rendering: nothing has run for it.
     pub(crate) fn begin(&mut self, input: Hash, rendered: Hash) {
-        self.0.retain(|name, _| name == INSTALLED);
+        self.0.retain(|name, _| [INSTALLED, ARCHIVES].contains(&name.as_str()));
         self.0.insert(INPUT.into(), input.to_hex());
         self.0.insert(RENDERED.into(), rendered.to_hex());
         if self.is_installed() {
             self.0.insert(UPGRADES.into(), "true".into());
         }
+    }
+
+    /// Keeps which archive a chart was, as its rendering says it.
+    pub(crate) fn keep_archive(&mut self, chart: &str) {
+        let all = self.0.entry(ARCHIVES.into()).or_default();
+        if !all.lines().any(|line| line == chart) {
+            let before = all.lines().rev().take(ARCHIVES_MAX - 1).collect::<Vec<_>>();
+            let lines: Vec<&str> = before.into_iter().rev().chain([chart]).collect();
+            *all = lines.join("\n");
+        }
+    }
+
+    /// The SHA-256 of the archive that a chart was, by its name and version.
+    pub(crate) fn archive_of(&self, title: &str) -> Option<&str> {
+        let mut lines = self.0.get(ARCHIVES)?.lines();
+        lines.find_map(|line| line.strip_prefix(title)?.strip_prefix(" sha256:"))
     }
 
     /// What was asked for, for the marks of what hooks make.
@@ -115,7 +135,14 @@ mod tests {
         assert!(!notes.upgrades(), "what is set right after it was installed runs no hooks");
         assert!(notes.has_run(Moment::PreInstall, 1) && !notes.has_run(Moment::PostInstall, 1));
         assert_eq!((notes.rendered_of(one), notes.rendered_of(two)), (Some(one), None));
+        notes.keep_archive("web 1.0 sha256:aa");
         notes.begin(two, two);
+        for number in 1..ARCHIVES_MAX {
+            notes.keep_archive(&format!("web 1.{number} sha256:bb"));
+        }
+        assert_eq!(notes.archive_of("web 1.0"), Some("aa"), "also after another rendering");
+        notes.keep_archive("web 2.0 sha256:cc");
+        assert_eq!(notes.archive_of("web 1.0"), None);
         assert!(!notes.has_run(Moment::PreInstall, 1) && notes.is_installed() && notes.upgrades());
     }
 }

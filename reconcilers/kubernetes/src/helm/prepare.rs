@@ -67,8 +67,8 @@ pub(super) async fn rendering(
     })?;
     let (chart, digest) = unpacked(charts, &**contents, scene, scratch.path()).await?;
     let title = format!("{} sha256:{digest}", title(&chart).await);
-    if let (Some(before), false) = (notes.rendered(), is_said(scene.spec)) {
-        same_as_before(&kubernetes.rendering(&target.tenant, before).await?.chart, &title)?;
+    if let Some((name, version)) = unpinned(scene.spec) {
+        same_as_before(name, version, &title, notes)?;
     }
     let said = desired.spec.get("values").cloned().unwrap_or_default();
     let mut secrets = Vec::new();
@@ -88,29 +88,40 @@ pub(super) async fn rendering(
     keep(kubernetes, cluster, scene, found, Rendering { chart: title, values, ..empty() }).await
 }
 
-/// Somebody said what the chart's archive is: pinned it, or sent it along.
-fn is_said(spec: &Spec) -> bool {
-    match spec.chart.source() {
-        Ok(Source::Repository { sha256, .. } | Source::Oci { sha256, .. }) => sha256.is_some(),
-        Ok(Source::Archive(_) | Source::Files(_)) | Err(_) => true,
+/// The name and version of a chart of which nobody said what its archive is.
+fn unpinned(spec: &Spec) -> Option<(&str, &str)> {
+    match spec.chart.source().ok()? {
+        Source::Repository { name, version, sha256: None, .. } => Some((name, version)),
+        Source::Oci { url, version, sha256: None } => Some((last_of(url), version)),
+        Source::Repository { .. } | Source::Oci { .. } | Source::Archive(_) | Source::Files(_) => {
+            None
+        }
     }
 }
 
 /// Without a pin, the archive that was taken first is the one of that version from then on.
-fn same_as_before(before: &str, now: &str) -> Result<(), CallError> {
-    let split = |chart: &str| -> Option<(String, String)> {
-        let (title, digest) = chart.rsplit_once(" sha256:")?;
-        Some((title.to_owned(), digest.to_owned()))
-    };
-    match (split(before), split(now)) {
-        (Some((title, before)), Some((same, now))) if title == same && before != now => {
-            Err(terminal(format!(
-                "{title} is no longer what it was when it was installed: the SHA-256 of its archive was {before} and is {now}. \
-                 If that is right, pin it with `sha256: {now}`; otherwise pin the one before"
-            )))
-        }
-        _ => Ok(()),
+fn same_as_before(name: &str, version: &str, chart: &str, notes: &Notes) -> Result<(), CallError> {
+    let (title, now) = chart.rsplit_once(" sha256:").unwrap_or((chart, ""));
+    // Some put a `v` in front in one place and none in the other.
+    let plain = |version: &str| version.trim_start_matches('v').to_owned();
+    let says = title.rsplit_once(' ').map(|(name, version)| (name, plain(version)));
+    if says != Some((name, plain(version))) {
+        return Err(terminal(format!(
+            "what was had as {name} {version} says that it is {title}. If that is right, pin it with `sha256: {now}`"
+        )));
     }
+    match notes.archive_of(title) {
+        Some(before) if before != now => Err(terminal(format!(
+            "{title} is no longer what it was when it was installed: the SHA-256 of its archive was {before} and is {now}. \
+             If that is right, pin it with `sha256: {now}`; otherwise pin the one before"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The last part of an address.
+fn last_of(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or(url)
 }
 
 fn empty() -> Rendering {
@@ -139,9 +150,7 @@ async fn unpacked(
             return Ok((opened(bytes, scratch).await?, digest));
         }
         Source::Repository { url, name, version, sha256 } => Wanted { url, name, version, sha256 },
-        Source::Oci { url, version, sha256 } => {
-            Wanted { url, name: url.rsplit('/').next().unwrap_or(url), version, sha256 }
-        }
+        Source::Oci { url, version, sha256 } => Wanted { url, name: last_of(url), version, sha256 },
     };
     let bytes =
         charts.fetcher.fetch(wanted, environment(scene.target)).await.map_err(call_error)?;
@@ -347,10 +356,17 @@ mod tests {
 
     #[test]
     fn a_version_is_the_archive_that_it_was_at_first() {
-        let same = |before: &str, now: &str| same_as_before(before, now).is_ok();
-        assert!(same("web 1.0.0 sha256:aa", "web 1.0.0 sha256:aa"));
-        assert!(same("web 1.0.0 sha256:aa", "web 1.1.0 sha256:bb"));
-        let other = same_as_before("web 1.0.0 sha256:aa", "web 1.0.0 sha256:bb").unwrap_err();
-        assert!(other.message.contains("`sha256: bb`"), "{}", other.message);
+        let mut notes = Notes::default();
+        notes.keep_archive("web 1.0.0 sha256:aa");
+        notes.keep_archive("web 1.1.0 sha256:bb");
+        let says = |version: &str, chart: &str| {
+            same_as_before("web", version, chart, &notes).map_err(|error| error.message)
+        };
+        assert_eq!(says("1.0.0", "web 1.0.0 sha256:aa"), Ok(()));
+        assert_eq!(says("v1.2.0", "web 1.2.0 sha256:cc"), Ok(()), "one that is new");
+        let other = says("1.0.0", "web 1.0.0 sha256:bb").unwrap_err();
+        assert!(other.contains("was aa and is bb") && other.contains("`sha256: bb`"), "{other}");
+        let another = says("1.0.0", "web 1.0.0+x sha256:bb").unwrap_err();
+        assert!(another.contains("says that it is web 1.0.0+x"), "{another}");
     }
 }

@@ -3,11 +3,12 @@
 use domain::OutputValue;
 use domain::commit::Hash;
 use reconcilers::CallError;
-use reconcilers::converge::{Changed, Seen, SeenState};
+use reconcilers::converge::{Seen, SeenState};
 
 use super::{Found, Item, Set, found, is_ours, namespaces, prepare, record};
 use crate::cluster::Cluster;
-use crate::ownership::{Lost, lost};
+use crate::differences::Differences;
+use crate::ownership::lost;
 use crate::provider::Kubernetes;
 
 /// What a cluster's watches have seen. Requests are made for kinds that were never used before, and nothing else.
@@ -38,9 +39,8 @@ pub(crate) async fn see(
     }
     if is_unfinished(&found, &items) {
         (seen.applied, seen.actual) = (unfinished, unfinished);
-    } else if let Some(changed) = changed(kubernetes, cluster, set, &found, &items).await? {
-        seen.actual = Hash::of(format!("{} {:?}", changed.detail, changed.by).as_bytes());
-        seen.changed = Some(changed);
+    } else {
+        differences(kubernetes, cluster, set, &found, &items).await?.tell(&mut seen);
     }
     Ok(Some(seen))
 }
@@ -55,34 +55,34 @@ fn is_unfinished(found: &Found, items: &[Item]) -> bool {
         .any(|(key, entry)| wanted(key).is_none_or(|item| entry.content != Some(item.content)))
 }
 
-/// The first object that is not there, or not ours in all that we said of it.
-async fn changed(
+/// The objects that are not there, or not ours in all that we said of them.
+async fn differences(
     kubernetes: &Kubernetes,
     cluster: &Cluster,
     set: Set<'_>,
     found: &Found,
     items: &[Item],
-) -> Result<Option<Changed>, CallError> {
+) -> Result<Differences, CallError> {
+    let mut differences = Differences::default();
     for item in items {
         let Some((key, _)) = &item.known else {
-            let detail = format!("the kind {} was deleted", item.said.kind);
-            return Ok(Some(Changed { detail, by: None }));
+            differences.deleted(&format!("the kind {}", item.said.kind));
+            continue;
         };
         let Some(entry) = found.get(key).filter(|entry| entry.deleting.is_none()) else {
-            return Ok(Some(Changed { detail: format!("{key} was deleted"), by: None }));
+            differences.deleted(&key.to_string());
+            continue;
         };
         if kubernetes.verdicts.holds(entry, item.content) {
             continue;
         }
         let body = kubernetes.prepared(cluster, set, item, key).await?;
-        let Some(Lost { path, by }) = lost(&body, &entry.managed) else {
-            kubernetes.verdicts.note(entry, item.content);
-            continue;
-        };
-        let what = if by.is_some() { "changed" } else { "removed" };
-        return Ok(Some(Changed { detail: format!("{key}: {path} was {what}"), by }));
+        match lost(&body, &entry.managed) {
+            Some(lost) => differences.changed(key, lost),
+            None => kubernetes.verdicts.note(entry, item.content),
+        }
     }
-    Ok(None)
+    Ok(differences)
 }
 
 /// The worst of what each says of itself.

@@ -168,6 +168,9 @@ pub fn certificate(
         "privateKey": { "rotationPolicy": "Always" },
     } });
     let asked = Object::new(&names.key(CERT_MANAGER, "Certificate"), target, body);
+    if spec.gateway.is_none() && !spec.shown {
+        return Ok(vec![asked.marked(digest)]);
+    }
     let gateway = gateway_of(target, spec.gateway.as_ref());
     let of = json!({ "group": "", "kind": "Secret", "name": secret });
     let body = json!({ "spec": {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use domain::commit::Hash;
 use domain::lifecycle::FailureClass;
 use domain::text::Unresolved;
-use reconcilers::converge::{Changed, Desired, Seen, SeenState};
+use reconcilers::converge::{Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Scene, Target};
 use serde_json::Value;
 
 use super::{Hosted, held, secrets};
 use crate::blot::Blot;
 use crate::cluster::{Cluster, Clusters, Entry, LastWords, is_of, namespace_key};
+use crate::differences::Differences;
 use crate::objects::{self, Key, Object};
-use crate::ownership::{Lost, lost};
+use crate::ownership::lost;
 
 /// Everything that was seen of an incarnation.
 type Found = BTreeMap<Key, Entry>;
@@ -49,9 +50,8 @@ pub(super) fn see<K: Hosted>(
         // A crash came between the last object and the removal of what is no longer wanted: it is applied again.
         let unfinished = Hash::of(applied.as_bytes());
         (seen.applied, seen.actual) = (unfinished, unfinished);
-    } else if let Some(changed) = changed(&found, &wanted) {
-        seen.actual = Hash::of(format!("{} {:?}", changed.detail, changed.by).as_bytes());
-        seen.changed = Some(changed);
+    } else {
+        differences(&found, &wanted).tell(&mut seen);
     }
     Ok(Some(seen))
 }
@@ -171,17 +171,21 @@ fn has_leftovers(found: &Found, wanted: &[Object]) -> bool {
     found.iter().any(|(key, entry)| goes(key, entry) && !wanted.contains(key))
 }
 
-/// The first object that is not there, or not ours in all that we said of it.
-fn changed(found: &Found, wanted: &[Object]) -> Option<Changed> {
-    wanted.iter().find_map(|object| {
+/// The objects that are not there, or not ours in all that we said of them.
+fn differences(found: &Found, wanted: &[Object]) -> Differences {
+    let mut differences = Differences::default();
+    for object in wanted {
         let key = object.key();
-        let Some(entry) = found.get(&key).filter(|entry| entry.deleting.is_none()) else {
-            return Some(Changed { detail: format!("{key} was deleted"), by: None });
-        };
-        let Lost { path, by } = lost(&object.filled(&BTreeMap::new()), &entry.managed)?;
-        let what = if by.is_some() { "changed" } else { "removed" };
-        Some(Changed { detail: format!("{key}: {path} was {what}"), by })
-    })
+        match found.get(&key).filter(|entry| entry.deleting.is_none()) {
+            None => differences.deleted(&key.to_string()),
+            Some(entry) => {
+                if let Some(lost) = lost(&object.filled(&BTreeMap::new()), &entry.managed) {
+                    differences.changed(&key, lost);
+                }
+            }
+        }
+    }
+    differences
 }
 
 /// Objects, as far as all that they refer to is there.

@@ -37,16 +37,16 @@ impl Provider<Kind> for Kubernetes {
                     let reason = format!("it cannot be reached since {since}: {reason}");
                     (SeenState::Pending(reason), OutputMap::new())
                 }
-                Reach::Reached { version, endpoint } => match cluster.brings() {
-                    Some(brings) => {
-                        let mut outputs = outputs(&credentials, &version, &endpoint);
-                        outputs.insert(BRINGS.into(), OutputValue::plain(brings));
-                        let room = cluster.room().map(OutputValue::plain);
-                        outputs.extend(room.map(|room| (CAPACITY.to_owned(), room)));
-                        (SeenState::Ready, outputs)
-                    }
-                    None => return Err(unknown("what it brings along is being looked at")),
-                },
+                Reach::Reached { version, endpoint } => {
+                    let (Some(brings), Some(room)) = (cluster.brings(), cluster.room()) else {
+                        return Err(unknown("what it brings along is being looked at"));
+                    };
+                    let mut outputs = outputs(&credentials, &version, &endpoint);
+                    outputs.insert(BRINGS.into(), OutputValue::plain(brings));
+                    outputs
+                        .extend(room.map(|room| (CAPACITY.to_owned(), OutputValue::plain(room))));
+                    (SeenState::Ready, outputs)
+                }
             };
             let desired = Kind::desired(scene.spec, scene.inputs).map(Desired::new);
             let applied = desired.map_or_else(|_| Hash::of(&[]), |desired| desired.digest);
