@@ -22,7 +22,9 @@ async fn the_work_is_shared_and_whoever_dies_or_leaves_is_followed_without_two_a
     fleet.balanced().await;
     fleet.declare(0..60).await;
     fleet.ready(0..60).await;
-    assert!(fleet.hands.calls_of(1) > 20 && fleet.hands.calls_of(2) > 20, "both work");
+    // Which of 60 falls to whom is by lot.
+    let shares = [fleet.hands.calls_of(1), fleet.hands.calls_of(2)];
+    assert!(shares.iter().all(|calls| *calls > 5), "both work: {shares:?}");
     let (one, two) = (fleet.held(1), fleet.held(2));
 
     // One dies in the middle of it.
