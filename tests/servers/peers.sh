@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 SERVERS="$PWD/../../target/servers"
-# The root module, which has the benchmark, is published for few versions: this is the last.
+# The root module, which has the benchmark, is published for few versions: this is the last. The server is newer.
 ETCD=3.6.8
 
 say() { echo "peers: $*" >&2; }
@@ -16,5 +16,5 @@ say() { echo "peers: $*" >&2; }
 program=$(command -v go || true)
 [ -n "$program" ] || program="$SERVERS/go/go/bin/go"
 say "building etcd's benchmark $ETCD"
-(cd etcd && GOFLAGS=-mod=readonly "$program" build -trimpath -ldflags "-s -w" -o "$SERVERS/etcd-benchmark" \
+(cd etcd-benchmark && GOFLAGS=-mod=readonly "$program" build -trimpath -ldflags "-s -w" -o "$SERVERS/etcd-benchmark" \
   go.etcd.io/etcd/v3/tools/benchmark) || say "it cannot be built: Go needs a module proxy to ask; the benchmark says what is absent"

@@ -254,12 +254,22 @@ impl Plane {
 
     /// Waits until a deployment's rollout has succeeded and everything in its tree is ready.
     pub async fn ready(&self, application: &str) {
-        self.until(&format!("{application} to be ready"), async || {
+        let is_ready = async || {
             let tree = self.tree(application).await;
             tree.deployment.is_some_and(|row| row.phase == "succeeded")
                 && tree.nodes.iter().all(|node| node.ready)
-        })
-        .await;
+        };
+        if self.becomes(is_ready).await {
+            return;
+        }
+        let tree = self.tree(application).await;
+        let phase = tree.deployment.map(|row| row.phase);
+        let mut waits = Vec::new();
+        for node in tree.nodes.iter().filter(|node| !node.ready) {
+            let id = node.stream.resource().unwrap().to_string();
+            waits.push(format!("{id}: {}", self.blocker(&id).await));
+        }
+        panic!("waited too long for {application} to be ready: it is {phase:?}, {waits:?}");
     }
 
     /// Takes a deployment down, and waits until nothing is left of it.
@@ -339,6 +349,10 @@ impl Plane {
 
     /// Waits for something to become so; looks whenever the views change.
     pub async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
+        assert!(self.becomes(so).await, "waited too long for {what}");
+    }
+
+    async fn becomes(&self, so: impl AsyncFn() -> bool) -> bool {
         let mut changes = self.views.changes();
         let waited = tokio::time::timeout(PATIENCE, async {
             while !so().await {
@@ -346,7 +360,7 @@ impl Plane {
                 let _ = changes.recv().await;
             }
         });
-        assert!(waited.await.is_ok(), "waited too long for {what}");
+        waited.await.is_ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! When a deployment leaves its cluster, by a clock that is told: neither sooner nor later, and not for one that flaps.
+//! When a deployment leaves its cluster and when what nobody needs goes, by a clock that is told: neither sooner nor later.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -12,9 +12,10 @@ use domain::application::{self, Application};
 use domain::commit::{ActorSort, Context};
 use domain::deployment::{self, Deployment};
 use domain::environment::{self, Environment};
+use domain::lifecycle::{Command, Lifetime};
 use domain::plan::Purpose;
 use domain::planning::Options;
-use domain::{Actor, Decider, ResourceId, StreamId, Tenant, Time};
+use domain::{Actor, Decider, KindName, Resource, ResourceId, StreamId, Tenant, Time};
 use futures::executor::block_on;
 use journal::Executor;
 use journal::memory::MemoryJournal;
@@ -26,6 +27,7 @@ use sim::{Happening, Sim};
 use uuid::Uuid;
 
 const SECOND: i64 = 1_000_000;
+const GRACE: i64 = 15 * SECOND;
 const AFTER: i64 = 600 * SECOND;
 const DEPLOYMENT: &str = "deployment";
 
@@ -59,7 +61,7 @@ impl Plane {
         let clock = Arc::new(Virtual(AtomicI64::new(SECOND)));
         let executor = Executor::new(Arc::new(MemoryJournal::new()));
         let sim = Arc::new(Sim::open(Arc::clone(&clock) as _, sim::Options::default()).unwrap());
-        let settings = Settings { session: Uuid::from_u128(9), grace_micros: 15 * SECOND };
+        let settings = Settings { session: Uuid::from_u128(9), grace_micros: GRACE };
         let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
         let driver = Driver::new(executor.clone(), Providers::all(&sim), as_clock(), settings)
             .with_fail_over(Arc::new(WayOut::new(executor.clone(), as_clock())));
@@ -150,6 +152,26 @@ impl Plane {
         self.happen(Happening::Break { message, for_good: false });
     }
 
+    /// A support service of the first cluster.
+    fn serve(&self, capability: &str) {
+        let spec = json!({"capability": capability, "version": "1", "cluster": "cluster/a"});
+        self.declare("support-service", &format!("a_{capability}"), spec, Lifetime::WhileNeeded);
+    }
+
+    fn declare(&self, kind: &str, name: &str, spec: serde_json::Value, lifetime: Lifetime) {
+        let at = self.clock.now();
+        let uid = self.context().commit_id;
+        let spec = KindName::parse(kind).unwrap().read_spec(spec).unwrap();
+        let class = None;
+        let declare = Command::Declare { uid, spec, class, lifetime, protected: false, at };
+        self.put::<Resource>(kind, name, declare);
+    }
+
+    fn is_live(&self, kind: &str, name: &str) -> bool {
+        let state = block_on(self.executor.load_state::<Resource>(&stream(kind, name))).unwrap();
+        matches!(*state.state, Resource::Live(_))
+    }
+
     /// When the deployment is looked at again though nothing happens.
     fn again_in(&self) -> Option<i64> {
         let looked = block_on(self.driver.look(&stream(DEPLOYMENT, "dev_shop"))).unwrap();
@@ -193,4 +215,26 @@ fn a_cluster_that_flaps_begins_anew_each_time() {
     }
     plane.advance(AFTER);
     assert_eq!(plane.last(), (1, Purpose::Deploy, true));
+}
+
+#[test]
+fn what_nobody_needs_goes_when_its_grace_is_over_and_what_somebody_needs_stays() {
+    let plane = Plane::new();
+    plane.serve("gateway");
+    plane.serve("dns");
+    let needs = json!({"mode": "worker", "cluster": "cluster/a", "scale": {"fixed": 1},
+        "containers": {"main": {"image": "web:1"}}, "after": ["support-service/a_dns"]});
+    plane.declare("workload", "needy", needs, Lifetime::Kept);
+    plane.advance(GRACE - 1);
+    assert!(plane.is_live("support-service", "a_gateway"), "it may be needed again");
+    plane.advance(1);
+    assert!(!plane.is_live("support-service", "a_gateway"), "its time is over");
+    assert!(plane.is_live("support-service", "a_dns"), "it is needed");
+    // Its own time begins when the last need ends.
+    let delete = Command::RequestDeletion { uid: None, replacement: false, at: plane.clock.now() };
+    plane.put::<Resource>("workload", "needy", delete);
+    plane.advance(GRACE - 1);
+    assert!(plane.is_live("support-service", "a_dns"), "it was needed just now");
+    plane.advance(2 * GRACE);
+    assert!(!plane.is_live("support-service", "a_dns"));
 }

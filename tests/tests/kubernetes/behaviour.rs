@@ -1,6 +1,7 @@
 //! One suite of behaviours for the simulated world and for a real Kubernetes: where they differ, the simulator is wrong.
 
 mod canary;
+mod others;
 
 use domain::lifecycle::Command;
 use domain::plan::Purpose;
@@ -255,6 +256,8 @@ async fn behaves(world: World) {
     the_same_again_is_nothing(&world).await;
     what_scales_by_load_is_not_fought_over(&world).await;
     a_deletion_leaves_nothing(&world).await;
+    others::who_meddles_again_and_again_is_named(&world).await;
+    others::what_keeps_its_place_is_delivered(&world).await;
     canary::a_new_version_is_tried_first(&world).await;
     canary::what_is_tried_can_be_left(&world).await;
     if world.cluster.is_some() {

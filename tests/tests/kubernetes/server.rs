@@ -23,6 +23,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Where a repository of it is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Serves nothing yet.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -78,12 +78,7 @@ impl Cluster {
                     let _turn = self.turns.acquire().await;
                     requests.discover(api_version, kind).await?
                 };
-                let Some(watched) = found else {
-                    let missing = Progress::Missing(Instant::now());
-                    self.shared.state().found.insert(identity, missing);
-                    return Ok(None);
-                };
-                self.shared.follow(identity.clone(), watched);
+                self.shared.asked(identity.clone(), found);
             }
         }
         self.listed(&identity).await

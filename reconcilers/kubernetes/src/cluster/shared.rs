@@ -10,6 +10,7 @@ use reconcilers::changes::Changes;
 use reconcilers::{Clock, Target};
 use serde_json::Value;
 use tokio::sync::watch as channel;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Reach;
@@ -108,9 +109,16 @@ impl Shared {
         }
     }
 
-    /// A kind that only this cluster knows is to be followed.
-    pub(super) fn follow(&self, identity: (String, String), watched: Watched) {
-        self.progress(identity, Progress::Listing(watched));
+    /// A kind was asked for: it is followed if the cluster knows it. Of several who ask at once the first begins: its
+    /// watch lists once, so who comes later must not wait for another list, nor forget what was listed.
+    pub(super) fn asked(&self, identity: (String, String), found: Option<Watched>) {
+        let mut state = self.state();
+        if state.found.get(&identity).is_none_or(|known| known.watched().is_none()) {
+            let missing = || Progress::Missing(Instant::now());
+            state.found.insert(identity, found.map_or_else(missing, Progress::Listing));
+        }
+        drop(state);
+        self.kinds.send_replace(());
     }
 
     fn progress(&self, identity: (String, String), progress: Progress) {
@@ -315,5 +323,39 @@ impl Shared {
         }
         gone.iter().for_each(|target| self.changes.tell(&target.stream()));
         self.judge();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reconcilers::WallClock;
+
+    use super::*;
+
+    fn is_listed(shared: &Shared, identity: &(String, String)) -> Option<bool> {
+        let state = shared.state();
+        let progress = state.found.get(identity)?;
+        progress.watched().map(|_| matches!(progress, Progress::Listed(_)))
+    }
+
+    #[test]
+    fn who_asks_for_a_kind_too_late_does_not_undo_what_was_found() {
+        let shared = Shared::new(Arc::new(WallClock), Arc::default());
+        let route = Watched::told("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", true);
+        let name = identity(route.api_version(), route.kind());
+        shared.asked(name.clone(), None);
+        assert_eq!(is_listed(&shared, &name), None, "it is missing");
+        shared.asked(name.clone(), Some(route.clone()));
+        assert_eq!(is_listed(&shared, &name), Some(false));
+        shared.listed(&route, &BTreeSet::new());
+        // Both asked before the first answer came.
+        for late in [Some(route.clone()), None] {
+            shared.asked(name.clone(), late);
+            assert_eq!(is_listed(&shared, &name), Some(true), "its watch lists no second time");
+        }
+        // Its definition is deleted, and comes back.
+        shared.dropped(&route);
+        shared.asked(name.clone(), Some(route));
+        assert_eq!(is_listed(&shared, &name), Some(false));
     }
 }

@@ -117,7 +117,7 @@ async fn a_mirror_is_asked_instead_and_what_was_pinned_is_taken_from_anywhere() 
     registry(&server, &archive);
     let mirrors = Mirrors::from([
         (String::new(), Mirror::Folder(folder)),
-        ("prod".to_owned(), Mirror::read(&format!("http://{}", server.address))),
+        ("prod".to_owned(), Mirror::read(&server.url())),
         ("far".to_owned(), Mirror::read(&format!("oci://{}/charts", server.address))),
     ]);
     let fetcher = Fetcher::new(Reach::Public, mirrors).unwrap();
@@ -142,7 +142,7 @@ async fn a_mirror_is_asked_instead_and_what_was_pinned_is_taken_from_anywhere() 
 #[tokio::test]
 async fn repositories_that_mislead_are_refused() {
     let server = Server::start();
-    let base = format!("http://{}", server.address);
+    let base = server.url();
     let good = Hash::of(b"good").to_hex();
     let redirect = |to: &str| (302, vec![("location".to_owned(), to.to_owned())], Vec::new());
     server.put("/wrong/index.yaml", index("1.0.0", "a.tgz", &good).as_bytes());

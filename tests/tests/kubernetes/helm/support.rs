@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use charts::fetch::{Mirror, Mirrors};
 use domain::commit::Hash;
 use domain::environment::Environment;
 use domain::plan::Purpose;
 use domain::{Resource, StreamId, class, environment};
 use serde_json::{Value, json};
 use servers::kubernetes::{ControlPlane, PRETENDED};
-use tests::{Plane, now};
+use tests::{Plane, charts_by, now};
 
 use super::release::{Release, object};
 use crate::server::Server;
@@ -18,9 +19,9 @@ const GATEWAY: &str = "support-service/real_gateway";
 const CLASSES: &str = "/apis/gateway.networking.k8s.io/v1/gatewayclasses";
 
 /// A class of gateways that comes with a chart. `version` is that of the values.
-fn doorman(server: &Server, archive: &[u8], version: u32) -> class::Definition {
+fn doorman(repository: &str, archive: &[u8], version: u32) -> class::Definition {
     let chart = json!({
-        "repository": format!("http://{}", server.address), "name": "shop", "version": "1.0.0",
+        "repository": repository, "name": "shop", "version": "1.0.0",
         "sha256": Hash::of(archive).to_hex(),
     });
     let made = json!({
@@ -88,7 +89,7 @@ async fn what_a_cluster_lacks_is_installed_on_the_first_need_and_goes_after_the_
     let missing = plane.plan("first", Purpose::Deploy, None).await.unwrap_err();
     assert!(format!("{missing:?}").contains("support-gateway/doorman"), "{missing:?}");
 
-    define(&plane, doorman(&server, &archive, 1)).await;
+    define(&plane, doorman(&server.url(), &archive, 1)).await;
     plane.deliver("first").await;
     assert_eq!(message(&cluster), "1 for dev.test");
     let gateway = cluster.kubectl(&["get", "gateways", "-A", "-o", "json"]);
@@ -98,7 +99,7 @@ async fn what_a_cluster_lacks_is_installed_on_the_first_need_and_goes_after_the_
     // The second shares it; a new version of the class is a change of the plan, and reaches both.
     apply(&plane, directory.path(), "second").await;
     plane.deliver("second").await;
-    define(&plane, doorman(&server, &archive, 2)).await;
+    define(&plane, doorman(&server.url(), &archive, 2)).await;
     let planned = plane.plan("second", Purpose::Deploy, None).await.unwrap().plan;
     let changed: Vec<String> = planned.steps.iter().map(|step| step.resource.to_string()).collect();
     assert_eq!(changed, [CHART]);
@@ -116,13 +117,36 @@ async fn what_a_cluster_lacks_is_installed_on_the_first_need_and_goes_after_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_cluster_lacks_is_installed_from_a_folder_of_archives() {
+    let cluster = super::control_plane();
+    let _ = cluster.kubectl(&["delete", "gatewayclass", PRETENDED]);
+    let directory = tempfile::tempdir().unwrap();
+    let archive = Release::new("shop", directory.path()).package();
+    let folder = directory.path().join("mirror");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("shop-1.0.0.tgz"), &archive).unwrap();
+    let charts = charts_by(Mirrors::from([("dev".to_owned(), Mirror::Folder(folder))]));
+    let plane = Plane::start_with(directory.path(), &cluster.kubeconfig(), charts).await;
+    offer(&plane).await;
+    // No such host: only the folder has it.
+    define(&plane, doorman("https://charts.invalid", &archive, 1)).await;
+    apply(&plane, directory.path(), "first").await;
+    plane.deliver("first").await;
+    assert_eq!(message(&cluster), "1 for dev.test");
+    plane.delete("first").await;
+    is_gone(&plane, CHART).await;
+    assert!(message(&cluster).is_null());
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_cluster_brings_along_is_not_installed_again() {
     let cluster = super::control_plane();
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &cluster.kubeconfig()).await;
     let server = Server::start();
     offer(&plane).await;
-    define(&plane, doorman(&server, b"never fetched", 1)).await;
+    define(&plane, doorman(&server.url(), b"never fetched", 1)).await;
     // Nobody has looked at the cluster before: the plan has the chart, and the cluster has a class of gateways.
     apply(&plane, directory.path(), "first").await;
     plane.deliver("first").await;
