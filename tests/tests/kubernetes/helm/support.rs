@@ -125,7 +125,8 @@ async fn what_a_cluster_lacks_is_installed_from_a_folder_of_archives() {
     let folder = directory.path().join("mirror");
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("shop-1.0.0.tgz"), &archive).unwrap();
-    let charts = charts_by(Mirrors::from([("dev".to_owned(), Mirror::Folder(folder))]));
+    // What is installed for a cluster is mirrored by the cluster's name.
+    let charts = charts_by(Mirrors::from([("real".to_owned(), Mirror::Folder(folder))]));
     let plane = Plane::start_with(directory.path(), &cluster.kubeconfig(), charts).await;
     offer(&plane).await;
     // No such host: only the folder has it.
