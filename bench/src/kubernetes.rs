@@ -15,7 +15,8 @@ const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// Config maps of 1 kB that are made a second.
 pub(crate) async fn creates(count: u64) -> anyhow::Result<f64> {
     let flags = vec!["--enable-priority-and-fairness=false".to_owned()];
-    let plane = ControlPlane::start(&Options { nodes: 0, entry: false, durable: true, flags });
+    let options = Options { nodes: 0, entry: false, durable: true, flags, ..Options::default() };
+    let plane = ControlPlane::start(&options);
     let connector = TlsConnector::from(plane.trust());
     let askers = (0..CONNECTIONS).map(|_| connect(&connector, plane.port()));
     let askers = futures::future::try_join_all(askers).await?;

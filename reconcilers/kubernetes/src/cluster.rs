@@ -23,6 +23,7 @@ mod watch;
 mod words;
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ use reconcilers::changes::Changes;
 use reconcilers::secrets::Secrets;
 use reconcilers::{CallError, Clock, Target};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::info;
@@ -58,6 +59,9 @@ pub(crate) use words::LastWords;
 const REREAD: Duration = Duration::from_secs(30);
 /// The pause before a kubeconfig that cannot be used is read again.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// Namespaces that are made at once: more than requests that are under way at once.
+const MAKERS: usize = 64;
 
 /// Whether a cluster can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +88,8 @@ pub enum Reach {
 pub struct Cluster {
     shared: Arc<Shared>,
     turns: Semaphore,
+    /// Who makes a namespace holds one of these, by the namespace's name.
+    makers: [Mutex<()>; MAKERS],
     running: tokio::task::AbortHandle,
 }
 
@@ -104,7 +110,8 @@ impl Cluster {
         let shared = Arc::new(Shared::new(clock, changes));
         let kept = keep(Arc::clone(&shared), credentials, secrets, reread);
         let running = tokio::spawn(kept).abort_handle();
-        Self { shared, turns: Semaphore::new(REQUESTS_MAX), running }
+        let makers = std::array::from_fn(|_| Mutex::default());
+        Self { shared, turns: Semaphore::new(REQUESTS_MAX), makers, running }
     }
 
     /// Whether it can be reached now.
@@ -170,6 +177,14 @@ impl Cluster {
     /// Whether a namespace of ours is there to put things into.
     pub(crate) fn has_namespace(&self, name: &str) -> bool {
         self.shared.state().namespaces.get(name).is_some_and(|found| !found.going)
+    }
+
+    /// Waits for whoever else makes a namespace of this name, and keeps others from it.
+    pub(crate) async fn alone(&self, namespace: &str) -> Option<MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        namespace.hash(&mut hasher);
+        let number = usize::try_from(hasher.finish() % MAKERS as u64).ok()?;
+        Some(self.makers.get(number)?.lock().await)
     }
 
     /// Whether nothing of ours is left in a namespace.

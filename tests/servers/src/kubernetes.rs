@@ -34,6 +34,8 @@ const CONTROLLERS_BURST: &str = "--kube-api-burst=5000";
 pub struct Options {
     /// Nodes that pretend; none: the API server alone, without controllers.
     pub nodes: u32,
+    /// Disks of 1 TiB that pretend. One that was used is not used again.
+    pub disks: u32,
     /// It brings along what routes, certificates and host names need.
     pub entry: bool,
     /// etcd syncs before it acknowledges: for benchmarks that say so.
@@ -44,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, entry: true, durable: false, flags: Vec::new() }
+        Self { nodes: 3, disks: 20, entry: true, durable: false, flags: Vec::new() }
     }
 }
 
@@ -127,7 +129,7 @@ impl ControlPlane {
         std::fs::write(plane.place.join("kubeconfig"), plane.kubeconfig()).expect("a kubeconfig");
         if options.nodes > 0 {
             plane.players = plane.play(options.entry, stages);
-            plane.make_storage();
+            plane.make_storage(options.disks);
         }
         (0..options.nodes).for_each(|number| plane.make_node(number));
         plane.wait_nodes(options.nodes);

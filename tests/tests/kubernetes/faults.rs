@@ -1,6 +1,11 @@
 //! Every operation with every fault of an API server: what is wanted is there in the end, once, nothing of it is left
 //! behind, and no more is asked than twice of what a calm day takes.
 
+mod found;
+mod scenarios;
+mod trial;
+mod world;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +13,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::lifecycle::CONTEST_MAX;
-use domain::plan::Purpose;
+use found::{Found, KINDS, Place};
 use futures::future::join_all;
+use scenarios::{Application, Scenario};
 use serde_json::Value;
 use servers::kubernetes::{Call, ControlPlane, Fault, Faulty, Options};
 use tests::{Plane, namespace};
 use tokio::sync::watch;
+use world::{OPERATIONS, World};
 
 /// What may happen to a request that is no watch.
 const TO_REQUESTS: [Fault; 9] = [
@@ -36,123 +43,83 @@ const TO_WATCHES: [Fault; 6] = [
     Fault::Internal,
     Fault::TooMany,
 ];
-/// Kinds of what is made here, all of which are followed.
-const KINDS: [(&str, &str); 9] = [
-    ("api/v1", "serviceaccounts"),
-    ("api/v1", "services"),
-    ("api/v1", "configmaps"),
-    ("api/v1", "secrets"),
-    ("apis/apps/v1", "deployments"),
-    ("apis/apps/v1", "statefulsets"),
-    ("apis/networking.k8s.io/v1", "networkpolicies"),
-    ("apis/policy/v1", "poddisruptionbudgets"),
-    ("apis/autoscaling/v2", "horizontalpodautoscalers"),
-];
 /// How long lists and watches may take to be asked for again.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long watches misbehave in one way.
 const A_WHILE: Duration = Duration::from_millis(700);
 
-/// What is done to an application, one after the other.
-const OPERATIONS: [&str; 4] = ["create", "change", "shrink", "delete"];
-
-fn application(name: &str, operation: &str) -> String {
-    let image = if operation == "create" { 1 } else { 2 };
-    let mut text = format!("name: {name}\nworkloads:\n");
-    text += &format!("  web: {{image: registry.example/web:{image}, port: 8080}}\n");
-    if operation != "shrink" {
-        text += "  jobs: {image: registry.example/jobs:1, variables: {LEVEL: debug}}\n";
-    }
-    text
-}
-
-async fn operate(plane: &Plane, folder: &Path, name: &str, operation: &str) {
-    if operation == "delete" {
-        return plane.delete(name).await;
-    }
-    let file = folder.join(format!("{name}-{operation}.yaml"));
-    std::fs::write(&file, application(name, operation)).unwrap();
-    plane.apply(name, &[&file], &[]).await;
-    plane.begin(name, Purpose::Deploy).await;
-    plane.ready(name).await;
-}
-
-/// Everything of ours in a namespace, but what controllers make: kind and name.
-fn objects(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
-    incarnations(cluster, namespace).into_keys().collect()
-}
-
-/// The same, with the uid of each.
-fn incarnations(cluster: &ControlPlane, namespace: &str) -> BTreeMap<String, String> {
-    let of_ours = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn";
-    let mut found = BTreeMap::new();
-    for (group, plural) in KINDS {
-        let path = format!("GET /{group}/namespaces/{namespace}/{plural}?{of_ours}");
-        let (status, answer) = cluster.ask(&path, &Value::Null);
-        assert_eq!(status, 200, "{answer}");
-        for item in answer["items"].as_array().unwrap() {
-            let text = |field: &str| item["metadata"][field].as_str().unwrap().to_owned();
-            found.insert(format!("{plural}/{}", text("name")), text("uid"));
-        }
-    }
-    found
-}
-
-fn is_in(call: &Call, namespace: &str) -> bool {
-    let place = format!("/api/v1/namespaces/{namespace}");
-    call.path == place || call.path.contains(&format!("/namespaces/{namespace}/"))
-}
-
-/// Calls by namespace. One that makes a namespace does not name it.
-fn count(calls: &[Call], namespace: &str) -> usize {
-    calls.iter().filter(|call| is_in(call, namespace)).count()
+/// Has whatever is asked for first go wrong for these applications.
+fn go_wrong<'a>(faulty: &Faulty, all: impl Iterator<Item = &'a (Application, Fault)>) {
+    let places: Vec<(Place, Fault)> =
+        all.map(|(one, fault)| (Place::called(&one.name), *fault)).collect();
+    let mut met: BTreeSet<(String, String)> = BTreeSet::new();
+    faulty.rule(move |call| {
+        let (_, fault) = places.iter().find(|(place, _)| place.has(call))?;
+        met.insert((call.method.clone(), call.path.clone())).then_some(*fault)
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_ends_well_whatever_happens_to_its_requests() {
-    let cluster = ControlPlane::start(&Options { nodes: 3, entry: false, ..Options::default() });
-    let faulty = Arc::new(Faulty::start(&cluster));
-    let directory = tempfile::tempdir().unwrap();
-    let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
-    let names: BTreeMap<String, Fault> = TO_REQUESTS
-        .into_iter()
-        .map(|fault| (format!("a-{}", format!("{fault:?}").to_lowercase()), fault))
-        .collect();
+    let world = World::start().await;
+    let calm = world.calm().await;
+    let mut all = Vec::new();
+    for scenario in Scenario::ALL {
+        let of = |fault| (scenario.called(&format!("{fault:?}")), fault);
+        all.extend(TO_REQUESTS.map(of));
+    }
     for operation in OPERATIONS {
-        // How it goes when nothing is wrong.
-        faulty.rule(|_| None);
-        let _ = faulty.calls();
-        operate(&plane, directory.path(), "calm", operation).await;
-        let calm = count(&faulty.calls(), &namespace("calm"));
-        let wanted = objects(&cluster, &namespace("calm"));
-        // What is asked for first goes wrong, each time.
-        let places: Vec<(String, Fault)> =
-            names.iter().map(|(name, fault)| (namespace(name), *fault)).collect();
-        let mut met: BTreeSet<(String, String)> = BTreeSet::new();
-        faulty.rule(move |call| {
-            let (_, fault) = places.iter().find(|(place, _)| is_in(call, place))?;
-            met.insert((call.method.clone(), call.path.clone())).then_some(*fault)
-        });
-        join_all(names.keys().map(|name| operate(&plane, directory.path(), name, operation))).await;
-        let calls = faulty.calls();
-        for (name, fault) in &names {
-            let place = namespace(name);
-            let asked = count(&calls, &place);
-            assert!(asked > 0, "{operation} with {fault:?}: nothing was asked");
+        let of = || all.iter().filter(|(one, _)| one.scenario.has(operation));
+        go_wrong(&world.faulty, of());
+        let _ = world.faulty.calls();
+        let found = world.operate(of().map(|(one, _)| one), operation).await;
+        let calls = world.faulty.calls();
+        for (Application { scenario, name }, fault) in of() {
+            let calm = &calm[&(*scenario, operation)];
+            let place = Place::called(name);
+            let asked: Vec<&Call> = place.of(&calls).collect();
+            let (words, count) = (format!("{operation} of {name} with {fault:?}"), asked.len());
+            assert!(count > 0, "{words}: nothing was asked");
             assert!(
-                asked <= 2 * calm,
-                "{operation} with {fault:?}: {asked} requests, {calm} on a calm day: {:#?}",
-                calls.iter().filter(|call| is_in(call, &place)).collect::<Vec<_>>()
+                count <= 2 * calm.requests,
+                "{words}: {count} requests, {} on a calm day: {asked:#?}",
+                calm.requests
             );
-            assert_eq!(objects(&cluster, &place), wanted, "{operation} with {fault:?}");
+            assert_eq!(found.objects(name), calm.objects, "{words}");
+            assert_eq!(found.doubled(name), [] as [String; 0], "{words}");
+            if (*scenario, operation) == (Scenario::Trial, "change") {
+                // It was tried: it has not just been replaced.
+                let id = format!("workload/dev_{name}_web");
+                let _ = world.plane.noted(&id, "CanaryPromoted").await;
+            }
         }
     }
-    let (_, left) = cluster.ask(
-        "GET /api/v1/namespaces?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dcairn",
-        &Value::Null,
-    );
-    assert_eq!(left["items"].as_array().unwrap().len(), 0, "{left}");
-    plane.stop().await;
+    world.faulty.rule(|_| None);
+    world.is_empty().await;
+    world.plane.stop().await;
+}
+
+/// Has lists and watches misbehave in one way after the other until it is over; gives how often.
+async fn disturb(faulty: Arc<Faulty>, over: Arc<AtomicBool>) -> usize {
+    let mut rounds = 0;
+    let mut turns = tokio::time::interval(A_WHILE);
+    while !over.load(Ordering::SeqCst) {
+        let fault = TO_WATCHES[rounds % TO_WATCHES.len()];
+        let is_followed = |call: &Call| call.method == "GET" && !call.path.contains("/namespaces/");
+        // Half of them, so that some kinds are seen and some are not.
+        let mut turn = false;
+        faulty.rule(move |call| {
+            turn = !turn;
+            (is_followed(call) && turn).then_some(fault)
+        });
+        faulty.cut();
+        turns.tick().await;
+        // A calm moment: who is disturbed without end gets nowhere.
+        faulty.rule(|_| None);
+        turns.tick().await;
+        rounds += 1;
+    }
+    rounds
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,38 +129,15 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
     let directory = tempfile::tempdir().unwrap();
     let plane = Plane::start_on(directory.path(), &faulty.kubeconfig()).await;
     operate(&plane, directory.path(), "calm", "create").await;
-    let wanted = objects(&cluster, &namespace("calm"));
+    let wanted = Found::look(&cluster).objects("calm");
     let over = Arc::new(AtomicBool::new(false));
-    let disturbing = {
-        let (faulty, over) = (Arc::clone(&faulty), Arc::clone(&over));
-        tokio::spawn(async move {
-            let mut rounds = 0;
-            let mut turns = tokio::time::interval(A_WHILE);
-            while !over.load(Ordering::SeqCst) {
-                let fault = TO_WATCHES[rounds % TO_WATCHES.len()];
-                let is_followed =
-                    |call: &Call| call.method == "GET" && !call.path.contains("/namespaces/");
-                // Half of them, so that some kinds are seen and some are not.
-                let mut turn = false;
-                faulty.rule(move |call| {
-                    turn = !turn;
-                    (is_followed(call) && turn).then_some(fault)
-                });
-                faulty.cut();
-                turns.tick().await;
-                // A calm moment: who is disturbed without end gets nowhere.
-                faulty.rule(|_| None);
-                turns.tick().await;
-                rounds += 1;
-            }
-            rounds
-        })
-    };
+    let disturbing = tokio::spawn(disturb(Arc::clone(&faulty), Arc::clone(&over)));
     let names = ["one", "two", "three"];
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.into_iter().filter(|one| Scenario::Workloads.has(one)) {
         join_all(names.iter().map(|name| operate(&plane, directory.path(), name, operation))).await;
+        let found = Found::look(&cluster);
         for name in names {
-            let found = objects(&cluster, &namespace(name));
+            let found = found.objects(name);
             match operation {
                 "create" | "change" => assert_eq!(found, wanted, "{operation} of {name}"),
                 "shrink" => assert!(!found.is_empty() && found.is_subset(&wanted), "{found:?}"),
@@ -204,6 +148,12 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
     over.store(true, Ordering::SeqCst);
     assert!(disturbing.await.unwrap() > 3, "nothing was disturbed");
     plane.stop().await;
+}
+
+/// Does something to an application of workloads.
+async fn operate(plane: &Plane, folder: &Path, name: &str, operation: &str) {
+    let application = Application { scenario: Scenario::Workloads, name: name.to_owned() };
+    application.operate(plane, folder, operation).await;
 }
 
 /// Whether a fault is one of lists or of watches.
@@ -267,7 +217,7 @@ async fn what_fails_of_a_list_or_a_watch_is_asked_for_once_more_and_nothing_else
         for kind in KINDS {
             assert_eq!(times(&asked, kind, false), lists, "{fault:?}: lists of {kind:?}");
         }
-        let now = incarnations(&cluster, &namespace("calm"));
+        let now = Found::look(&cluster).uids("calm");
         assert_eq!(made.get_or_insert_with(|| now.clone()), &now, "{fault:?}");
         plane.stop().await;
     }

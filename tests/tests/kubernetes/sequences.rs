@@ -155,7 +155,9 @@ async fn settled(plane: &Plane, faulty: &Faulty, subjects: &[Subject]) {
 async fn every_sequence_of_changes_converges_and_then_nothing_is_written() {
     let wanted = std::env::var("CAIRN_TRANSITIONS").ok().and_then(|text| text.parse().ok());
     let wanted: usize = wanted.unwrap_or(TRANSITIONS);
-    let cluster = ControlPlane::start(&Options { nodes: 3, ..Options::default() });
+    // One sort of two uses disks, some of them several.
+    let disks = 20 + u32::try_from(wanted / LENGTH).unwrap();
+    let cluster = ControlPlane::start(&Options { disks, ..Options::default() });
     let faulty = Faulty::start(&cluster);
     let directory = tempfile::tempdir().unwrap();
     properties::write_files(directory.path());

@@ -1,6 +1,7 @@
 //! Kinds that only the cluster knows: found by asking it, followed from the first time that one is used.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::time::Duration;
 
 use domain::lifecycle::FailureClass;
@@ -9,7 +10,7 @@ use reconcilers::CallError;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::client::{Requests, refusal, told};
+use super::client::{Requests, Unanswered, told, twice};
 use super::kinds::{Watched, group};
 use super::{Cluster, retry};
 use crate::labels;
@@ -78,7 +79,9 @@ impl Cluster {
                     let _turn = self.turns.acquire().await;
                     requests.discover(api_version, kind).await?
                 };
-                self.shared.asked(identity.clone(), found);
+                let found =
+                    found.map_or_else(|| Progress::Missing(Instant::now()), Progress::Listing);
+                self.shared.found(identity.clone(), found);
             }
         }
         self.listed(&identity).await
@@ -129,7 +132,8 @@ impl Cluster {
         let requests = self.requests()?;
         let _turn = self.turns.acquire().await;
         let api = requests.api(&resource, key.namespace.as_deref());
-        let found = api.get_metadata_opt(&key.name).await.map_err(|error| refusal(key, &error))?;
+        let found = twice(key, "get", || api.get_metadata_opt(&key.name)).await;
+        let found = found.map_err(|error| error.told(key))?;
         Ok(found.and_then(|found| serde_json::to_value(found.metadata).ok()))
     }
 
@@ -144,15 +148,16 @@ impl Cluster {
         } });
         let api = requests.api(&resource, key.namespace.as_deref());
         let patch = Patch::Merge(&gone);
-        let patched = api.patch_metadata(&key.name, &PatchParams::default(), &patch).await;
-        match patched {
+        let parameters = PatchParams::default();
+        let patched = twice(key, "release", || api.patch_metadata(&key.name, &parameters, &patch));
+        match patched.await {
             Ok(object) => {
                 let uid = object.metadata.uid.unwrap_or_default();
                 self.shared.forget(key, &uid);
                 Ok(())
             }
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(refusal(key, &error)),
+            Err(Unanswered::Refused(kube::Error::Api(status))) if status.code == 404 => Ok(()),
+            Err(error) => Err(error.told(key)),
         }
     }
 
@@ -164,11 +169,8 @@ impl Cluster {
             let _turn = self.turns.acquire().await;
             let request = http::Request::get(path).header(http::header::ACCEPT, DISCOVERY);
             let request = request.body(Vec::new()).map_err(|error| retry(&error.to_string()))?;
-            let asked = requests.client.request::<Value>(request);
-            let told_of = match tokio::time::timeout(LISTED, asked).await {
-                Err(_) => return Err(retry("it does not answer")),
-                Ok(answer) => answer.map_err(|error| retry(&told(&error)))?,
-            };
+            let asked = soon(&path, || requests.client.request::<Value>(request.clone()));
+            let told_of = asked.await.map_err(|error| unread(&error))?;
             add_versions(&told_of, &mut known);
         }
         Ok(known.into_iter().collect())
@@ -186,13 +188,29 @@ impl Cluster {
         let _turn = self.turns.acquire().await;
         let api = requests.api(&watched.resource(), None);
         let others = ListParams::default().labels(&format!("{}!={uid}", labels::UID)).limit(1);
-        let listed = tokio::time::timeout(LISTED, api.list_metadata(&others)).await;
-        let listed = listed.map_err(|_| retry("it does not answer"))?;
-        let listed = listed.map_err(|error| retry(&told(&error)))?;
+        let listed = soon(&kind, || api.list_metadata(&others)).await;
+        let listed = listed.map_err(|error| unread(&error))?;
         Ok(listed.items.into_iter().next().map(|item| {
             let name = item.metadata.name.unwrap_or_default();
             item.metadata.namespace.map_or_else(|| name.clone(), |its| format!("{its}/{name}"))
         }))
+    }
+}
+
+/// Asks what is asked again later if there is no answer soon.
+async fn soon<T, F: Future<Output = Result<T, kube::Error>>>(
+    what: &impl Display,
+    ask: impl Fn() -> F,
+) -> Result<T, Unanswered> {
+    let asked = tokio::time::timeout(LISTED, twice(what, "read", ask)).await;
+    asked.unwrap_or(Err(Unanswered::Late))
+}
+
+/// Why nothing was read, for now.
+fn unread(error: &Unanswered) -> CallError {
+    match error {
+        Unanswered::Refused(error) => retry(&told(error)),
+        Unanswered::Late => retry("it does not answer"),
     }
 }
 
@@ -219,18 +237,19 @@ fn add_versions(told_of: &Value, known: &mut BTreeSet<String>) {
 impl Requests {
     /// Asks the cluster how a kind is addressed; none when it does not know it.
     async fn discover(&self, api_version: &str, kind: &str) -> Result<Option<Watched>, CallError> {
-        let asked = async {
+        let asked = || async {
             if api_version.contains('/') {
                 self.client.list_api_group_resources(api_version).await
             } else {
                 self.client.list_core_api_resources(api_version).await
             }
         };
-        let told_of = match tokio::time::timeout(LISTED, asked).await {
-            Err(_) => return Err(retry("it does not answer")),
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Ok(None),
-            Ok(Err(error)) => return Err(retry(&told(&error))),
-            Ok(Ok(told_of)) => told_of,
+        let told_of = match soon(&kind, asked).await {
+            Err(Unanswered::Refused(kube::Error::Api(status))) if status.code == 404 => {
+                return Ok(None);
+            }
+            Err(error) => return Err(unread(&error)),
+            Ok(told_of) => told_of,
         };
         let found = told_of.resources.into_iter().find(|one| {
             one.kind == kind
@@ -238,5 +257,34 @@ impl Requests {
                 && one.verbs.iter().any(|verb| verb == "patch")
         });
         Ok(found.map(|one| Watched::told(api_version, kind, &one.name, one.namespaced)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reconcilers::WallClock;
+
+    use super::super::shared::Shared;
+    use super::*;
+
+    #[test]
+    fn a_kind_that_two_have_found_is_followed_once() {
+        let watched = Watched::told("example.com/v1", "Widget", "widgets", true);
+        let widget = || identity("example.com/v1", "Widget");
+        let shared = Shared::new(Arc::new(WallClock), Arc::default());
+        let is_listed = || matches!(shared.state().found.get(&widget()), Some(Progress::Listed(_)));
+        shared.found(widget(), Progress::Missing(Instant::now()));
+        shared.found(widget(), Progress::Listing(watched.clone()));
+        shared.listed(&watched, &BTreeSet::new());
+        assert!(is_listed());
+        // Nobody would list it a second time.
+        shared.found(widget(), Progress::Listing(watched.clone()));
+        shared.found(widget(), Progress::Missing(Instant::now()));
+        assert!(is_listed());
+        shared.dropped(&watched);
+        shared.found(widget(), Progress::Listing(watched));
+        assert!(!is_listed());
     }
 }

@@ -1,5 +1,6 @@
 //! The requests to one cluster.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -218,14 +219,16 @@ pub(crate) fn whole(object: DynamicObject, resource: &ApiResource) -> Result<Val
 }
 
 /// Why there is no answer.
-enum Unanswered {
+pub(super) enum Unanswered {
+    /// The cluster's own word, or that the connection broke.
     Refused(Error),
+    /// It took too long.
     Late,
 }
 
 impl Unanswered {
     /// What it means, in the cluster's own words.
-    fn told(&self, key: &Key) -> CallError {
+    pub(super) fn told(&self, key: &impl Display) -> CallError {
         match self {
             Self::Refused(error) => refusal(key, error),
             Self::Late => {
@@ -256,8 +259,8 @@ impl Unanswered {
 
 /// Asks, and once more where that may help. Each of our requests may be repeated: what it asks for is the same
 /// whether it came before or not.
-async fn twice<T, F: Future<Output = Result<T, Error>>>(
-    key: &Key,
+pub(super) async fn twice<T, F: Future<Output = Result<T, Error>>>(
+    key: &impl Display,
     verb: &'static str,
     ask: impl Fn() -> F,
 ) -> Result<T, Unanswered> {
@@ -287,7 +290,7 @@ fn is_outrun(status: &Status) -> bool {
 }
 
 /// What a cluster's refusal means, with its own words.
-pub(super) fn refusal(key: &Key, error: &Error) -> CallError {
+fn refusal(key: &impl Display, error: &Error) -> CallError {
     let (class, message) = if let Error::Api(status) = error {
         (class(status), status.message.clone())
     } else {

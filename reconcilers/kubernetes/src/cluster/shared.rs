@@ -10,7 +10,6 @@ use reconcilers::changes::Changes;
 use reconcilers::{Clock, Target};
 use serde_json::Value;
 use tokio::sync::watch as channel;
-use tokio::time::Instant;
 use tracing::warn;
 
 use super::Reach;
@@ -109,14 +108,14 @@ impl Shared {
         }
     }
 
-    /// A kind was asked for: it is followed if the cluster knows it. Of several who ask at once the first begins: its
-    /// watch lists once, so who comes later must not wait for another list, nor forget what was listed.
-    pub(super) fn asked(&self, identity: (String, String), found: Option<Watched>) {
+    /// A kind that only this cluster knows is to be followed, or is unknown to it. Where somebody else has found it
+    /// meanwhile it is followed already, and is not listed again.
+    pub(super) fn found(&self, identity: (String, String), found: Progress) {
         let mut state = self.state();
-        if state.found.get(&identity).is_none_or(|known| known.watched().is_none()) {
-            let missing = || Progress::Missing(Instant::now());
-            state.found.insert(identity, found.map_or_else(missing, Progress::Listing));
+        if state.found.get(&identity).and_then(Progress::watched).is_some() {
+            return;
         }
+        state.found.insert(identity, found);
         drop(state);
         self.kinds.send_replace(());
     }
@@ -323,39 +322,5 @@ impl Shared {
         }
         gone.iter().for_each(|target| self.changes.tell(&target.stream()));
         self.judge();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use reconcilers::WallClock;
-
-    use super::*;
-
-    fn is_listed(shared: &Shared, identity: &(String, String)) -> Option<bool> {
-        let state = shared.state();
-        let progress = state.found.get(identity)?;
-        progress.watched().map(|_| matches!(progress, Progress::Listed(_)))
-    }
-
-    #[test]
-    fn who_asks_for_a_kind_too_late_does_not_undo_what_was_found() {
-        let shared = Shared::new(Arc::new(WallClock), Arc::default());
-        let route = Watched::told("gateway.networking.k8s.io/v1", "GRPCRoute", "grpcroutes", true);
-        let name = identity(route.api_version(), route.kind());
-        shared.asked(name.clone(), None);
-        assert_eq!(is_listed(&shared, &name), None, "it is missing");
-        shared.asked(name.clone(), Some(route.clone()));
-        assert_eq!(is_listed(&shared, &name), Some(false));
-        shared.listed(&route, &BTreeSet::new());
-        // Both asked before the first answer came.
-        for late in [Some(route.clone()), None] {
-            shared.asked(name.clone(), late);
-            assert_eq!(is_listed(&shared, &name), Some(true), "its watch lists no second time");
-        }
-        // Its definition is deleted, and comes back.
-        shared.dropped(&route);
-        shared.asked(name.clone(), Some(route));
-        assert_eq!(is_listed(&shared, &name), Some(false));
     }
 }

@@ -262,6 +262,11 @@ pub(crate) async fn make_namespace(
     if cluster.has_namespace(&key.name) {
         return Ok(());
     }
+    // All of an application needs it at the same moment: it is asked for once.
+    let _alone = cluster.alone(&key.name).await;
+    if cluster.has_namespace(&key.name) {
+        return Ok(());
+    }
     if cluster.create(&key, &object.body).await?.is_some() {
         return Ok(());
     }

@@ -4,12 +4,9 @@ use serde_json::json;
 
 use super::ControlPlane;
 
-/// How many there are.
-const DISKS: u32 = 20;
-
 impl ControlPlane {
-    /// A default class of storage, and disks of it.
-    pub(super) fn make_storage(&self) {
+    /// A default class of storage, and so many disks of it.
+    pub(super) fn make_storage(&self, disks: u32) {
         let class = json!({
             "apiVersion": "storage.k8s.io/v1",
             "kind": "StorageClass",
@@ -22,7 +19,7 @@ impl ControlPlane {
             "volumeBindingMode": "WaitForFirstConsumer",
         });
         self.make("/apis/storage.k8s.io/v1/storageclasses", &class);
-        for number in 0..DISKS {
+        for number in 0..disks {
             let disk = json!({
                 "apiVersion": "v1",
                 "kind": "PersistentVolume",
