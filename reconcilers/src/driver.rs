@@ -322,6 +322,8 @@ pub(crate) async fn needs(
         let reason = match &*needed {
             Resource::Live(body) if body.is_ready() => None,
             Resource::Live(_) => Some("is not ready"),
+            // It stays while this one is there: if this one waited for it in turn, neither would ever go.
+            Resource::Deleting(..) if matches!(resource, Resource::Deleting(..)) => None,
             Resource::Deleting(..) => Some("is being deleted"),
             Resource::Gone(_) => Some("is gone"),
             Resource::Absent => Some("does not exist"),

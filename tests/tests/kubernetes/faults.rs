@@ -45,6 +45,8 @@ const TO_WATCHES: [Fault; 6] = [
 ];
 /// How long lists and watches may take to be asked for again.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// In how many ways watches misbehave during one operation on applications of every sort.
+const AT_ONCE: usize = 3;
 /// How long watches misbehave in one way.
 const A_WHILE: Duration = Duration::from_millis(700);
 
@@ -99,12 +101,17 @@ async fn every_operation_ends_well_whatever_happens_to_its_requests() {
     world.plane.stop().await;
 }
 
-/// Has lists and watches misbehave in one way after the other until it is over; gives how often.
-async fn disturb(faulty: Arc<Faulty>, over: Arc<AtomicBool>) -> usize {
+/// Has lists and watches misbehave in one way after the other, so often or until it is over; gives how often.
+async fn disturb(
+    faulty: Arc<Faulty>,
+    faults: Vec<Fault>,
+    rounds_max: usize,
+    over: Arc<AtomicBool>,
+) -> usize {
     let mut rounds = 0;
     let mut turns = tokio::time::interval(A_WHILE);
-    while !over.load(Ordering::SeqCst) {
-        let fault = TO_WATCHES[rounds % TO_WATCHES.len()];
+    while rounds < rounds_max && !over.load(Ordering::SeqCst) {
+        let fault = faults[rounds % faults.len()];
         let is_followed = |call: &Call| call.method == "GET" && !call.path.contains("/namespaces/");
         // Half of them, so that some kinds are seen and some are not.
         let mut turn = false;
@@ -131,7 +138,12 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
     operate(&plane, directory.path(), "calm", "create").await;
     let wanted = Found::look(&cluster).objects("calm");
     let over = Arc::new(AtomicBool::new(false));
-    let disturbing = tokio::spawn(disturb(Arc::clone(&faulty), Arc::clone(&over)));
+    let disturbing = tokio::spawn(disturb(
+        Arc::clone(&faulty),
+        TO_WATCHES.to_vec(),
+        usize::MAX,
+        Arc::clone(&over),
+    ));
     let names = ["one", "two", "three"];
     for operation in OPERATIONS.into_iter().filter(|one| Scenario::Workloads.has(one)) {
         join_all(names.iter().map(|name| operate(&plane, directory.path(), name, operation))).await;
@@ -148,6 +160,33 @@ async fn every_operation_ends_well_whatever_happens_to_lists_and_watches() {
     over.store(true, Ordering::SeqCst);
     assert!(disturbing.await.unwrap() > 3, "nothing was disturbed");
     plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_sort_of_application_ends_well_whatever_happens_to_its_watches() {
+    let mut world = World::start().await;
+    let calm = world.calm().await;
+    let of_each = |scenario: Scenario| ["one", "two"].map(|name| scenario.called(name));
+    let all: Vec<Application> = Scenario::ALL.into_iter().flat_map(of_each).collect();
+    // A list from before there was anything says that there is nothing: what is done then is not undone.
+    let mut faults = TO_WATCHES.into_iter().filter(|fault| *fault != Fault::Stale).cycle();
+    for operation in OPERATIONS {
+        let of = || all.iter().filter(|one| one.scenario.has(operation));
+        // Whoever was disturbed often waits longer and longer: each time it is somebody who was not, and not by all.
+        world = world.begun_anew().await;
+        let some: Vec<Fault> = faults.by_ref().take(AT_ONCE).collect();
+        let disturbing = disturb(Arc::clone(&world.faulty), some, AT_ONCE, Arc::default());
+        let disturbing = tokio::spawn(disturbing);
+        let found = world.operate(of(), operation).await;
+        assert_eq!(disturbing.await.unwrap(), AT_ONCE);
+        for Application { scenario, name } in of() {
+            let wanted = &calm[&(*scenario, operation)].objects;
+            assert_eq!(found.objects(name), *wanted, "{operation} of {name}");
+            assert_eq!(found.doubled(name), [] as [String; 0], "{operation} of {name}");
+        }
+    }
+    world.is_empty().await;
+    world.plane.stop().await;
 }
 
 /// Does something to an application of workloads.

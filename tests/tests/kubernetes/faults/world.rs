@@ -46,6 +46,14 @@ impl World {
         Self { cluster, faulty, folder, plane }
     }
 
+    /// The same, with somebody who has seen nothing yet.
+    pub(super) async fn begun_anew(self) -> Self {
+        self.plane.stop().await;
+        let plane = Plane::start_on(self.folder.path(), &self.faulty.kubeconfig()).await;
+        scenarios::certify(&plane).await;
+        Self { plane, ..self }
+    }
+
     /// Does something to these applications at once, and gives what is there then.
     pub(super) async fn operate<'a>(
         &self,
