@@ -1,4 +1,4 @@
-//! One resource, from declared to ready to gone, by the real loop on a sped-up simulated world.
+//! One resource or two, from declared to ready to gone, by the real loop on a sped-up simulated world.
 
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be is a failure")]
 
@@ -11,8 +11,12 @@ use domain::{Actor, KindName, Resource, StreamId, Time};
 use futures::StreamExt as _;
 use journal::memory::MemoryJournal;
 use journal::{Executor, Position};
+use reconcilers::index::FollowError;
 use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
+use serde_json::{Value, json};
 use sim::{Nature, Options, Sim};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 fn context(id: u128) -> Context {
@@ -41,42 +45,108 @@ async fn until(executor: &Executor, stream: &StreamId, event: &str) {
     tokio::time::timeout(Duration::from_secs(90), seen).await.unwrap();
 }
 
+/// The loop over a world, and the log of both.
+struct Plane {
+    executor: Executor,
+    sim: Arc<Sim>,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), FollowError>>,
+    ticking: JoinHandle<()>,
+    commits: u128,
+}
+
+impl Plane {
+    fn start() -> Self {
+        let executor = Executor::new(Arc::new(MemoryJournal::new()));
+        let nature = Nature { speed: 600, ..Nature::default() };
+        let options = Options { nature, ..Options::default() };
+        let sim = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
+        let settings = Settings { session: Uuid::from_u128(9), grace_micros: 0 };
+        let providers = Providers::all(&sim);
+        let driver = Driver::new(executor.clone(), providers, Arc::new(WallClock), settings);
+        let (stop, shutdown) = watch::channel(false);
+        let world = Arc::clone(&sim);
+        let ticking = tokio::spawn(async move { world.run().await });
+        let running = tokio::spawn(reconcilers::run(Arc::new(driver), shutdown));
+        Self { executor, sim, stop, running, ticking, commits: 0 }
+    }
+
+    async fn command(&mut self, stream: &StreamId, command: Command) {
+        self.commits += 1;
+        let context = context(self.commits);
+        self.executor.execute::<Resource>(stream, command, context).await.unwrap();
+    }
+
+    async fn declare(&mut self, stream: &StreamId, spec: Value) {
+        let kind = KindName::parse(stream.kind()).unwrap();
+        let command = Command::Declare {
+            uid: Uuid::from_u128(self.commits + 100),
+            spec: kind.read_spec(spec).unwrap(),
+            class: None,
+            lifetime: Lifetime::Kept,
+            protected: false,
+            at: Time::default(),
+        };
+        self.command(stream, command).await;
+    }
+
+    async fn delete(&mut self, stream: &StreamId) {
+        let command =
+            Command::RequestDeletion { uid: None, replacement: false, at: Time::default() };
+        self.command(stream, command).await;
+    }
+
+    fn things(&self) -> usize {
+        self.sim.with_world(|world| world.objects().count())
+    }
+
+    async fn stop(self) {
+        self.stop.send(true).unwrap();
+        self.running.await.unwrap().unwrap();
+        self.ticking.abort();
+    }
+}
+
 #[tokio::test]
 async fn a_database_becomes_ready_and_goes() {
-    let executor = Executor::new(Arc::new(MemoryJournal::new()));
-    let nature = Nature { speed: 600, ..Nature::default() };
-    let options = Options { nature, ..Options::default() };
-    let sim = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
-    let settings = Settings { session: Uuid::from_u128(9), grace_micros: 0 };
-    let driver = Driver::new(executor.clone(), Providers::all(&sim), Arc::new(WallClock), settings);
-    let (stop, shutdown) = tokio::sync::watch::channel(false);
-    let world = Arc::clone(&sim);
-    let ticking = tokio::spawn(async move { world.run().await });
-    let running = tokio::spawn(reconcilers::run(Arc::new(driver), shutdown));
-
+    let mut plane = Plane::start();
     let stream: StreamId = "ev.acme.database.dev_shop_db".parse().unwrap();
-    let spec = serde_json::json!({
+    let spec = json!({
         "engine": "postgres", "version": "16", "storage_gib": 20, "size": "s", "database": "shop"
     });
-    let declare = Command::Declare {
-        uid: Uuid::from_u128(1),
-        spec: KindName::Database.read_spec(spec).unwrap(),
-        class: None,
-        lifetime: Lifetime::Kept,
-        protected: false,
-        at: Time::default(),
-    };
-    executor.execute::<Resource>(&stream, declare, context(1)).await.unwrap();
-    until(&executor, &stream, "BecameReady").await;
-    let state = executor.load_state::<Resource>(&stream).await.unwrap().state;
+    plane.declare(&stream, spec).await;
+    until(&plane.executor, &stream, "BecameReady").await;
+    let state = plane.executor.load_state::<Resource>(&stream).await.unwrap().state;
     assert_eq!(state.body().unwrap().outputs["port"], domain::OutputValue::plain(5432));
-    assert_eq!(sim.with_world(|world| world.objects().count()), 1);
+    assert_eq!(plane.things(), 1);
 
-    let delete = Command::RequestDeletion { uid: None, replacement: false, at: Time::default() };
-    executor.execute::<Resource>(&stream, delete, context(2)).await.unwrap();
-    until(&executor, &stream, "Deleted").await;
-    assert_eq!(sim.with_world(|world| world.objects().count()), 0);
-    stop.send(true).unwrap();
-    running.await.unwrap().unwrap();
-    ticking.abort();
+    plane.delete(&stream).await;
+    until(&plane.executor, &stream, "Deleted").await;
+    assert_eq!(plane.things(), 0);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_first_waits_for_who_needs_it_and_that_does_not_wait_in_turn() {
+    let mut plane = Plane::start();
+    let cluster: StreamId = "ev.acme.cluster.a".parse().unwrap();
+    let database: StreamId = "ev.acme.database.dev_shop_db".parse().unwrap();
+    let spec = json!({"location": "eu", "version": "1.36", "nodes_min": 1, "nodes_max": 3});
+    plane.declare(&cluster, spec).await;
+    let spec = json!({
+        "engine": "postgres", "version": "16", "storage_gib": 20, "size": "s", "database": "shop",
+        "cluster": "cluster/a"
+    });
+    plane.declare(&database, spec).await;
+    until(&plane.executor, &database, "BecameReady").await;
+    assert_eq!(plane.things(), 2);
+
+    plane.delete(&cluster).await;
+    until(&plane.executor, &cluster, "Blocked").await;
+    assert_eq!(plane.things(), 2, "the database is on it");
+    plane.delete(&database).await;
+    until(&plane.executor, &cluster, "Deleted").await;
+    until(&plane.executor, &database, "Deleted").await;
+    assert_eq!(plane.things(), 0);
+    plane.stop().await;
 }
