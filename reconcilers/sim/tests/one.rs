@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot be is a failure")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::commit::{ActorSort, Context};
@@ -12,9 +13,9 @@ use futures::StreamExt as _;
 use journal::memory::MemoryJournal;
 use journal::{Executor, Position};
 use reconcilers::index::FollowError;
-use reconcilers::{Clock as _, Driver, Providers, Settings, WallClock};
+use reconcilers::{Clock as _, Driver, Providers, Settings, Target, WallClock};
 use serde_json::{Value, json};
-use sim::{Nature, Options, Sim};
+use sim::{Fault, Nature, Operation, Options, Sim};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -49,6 +50,8 @@ async fn until(executor: &Executor, stream: &StreamId, event: &str) {
 struct Plane {
     executor: Executor,
     sim: Arc<Sim>,
+    /// So many looks at databases fail.
+    failing: Arc<AtomicU32>,
     stop: watch::Sender<bool>,
     running: JoinHandle<Result<(), FollowError>>,
     ticking: JoinHandle<()>,
@@ -59,7 +62,17 @@ impl Plane {
     fn start() -> Self {
         let executor = Executor::new(Arc::new(MemoryJournal::new()));
         let nature = Nature { speed: 600, ..Nature::default() };
-        let options = Options { nature, ..Options::default() };
+        let failing = Arc::new(AtomicU32::new(0));
+        let left = Arc::clone(&failing);
+        let script = move |operation: Operation, target: Option<&Target>| {
+            let is_one = target.is_some_and(|target| target.id.kind == KindName::Database);
+            let less = |left: u32| left.checked_sub(1);
+            let fails = operation == Operation::Observe
+                && is_one
+                && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
+            fails.then_some(Fault::Error)
+        };
+        let options = Options { nature, script: Box::new(script), ..Options::default() };
         let sim = Arc::new(Sim::open(Arc::new(WallClock), options).unwrap());
         let settings = Settings { session: Uuid::from_u128(9), grace_micros: 0 };
         let providers = Providers::all(&sim);
@@ -68,7 +81,7 @@ impl Plane {
         let world = Arc::clone(&sim);
         let ticking = tokio::spawn(async move { world.run().await });
         let running = tokio::spawn(reconcilers::run(Arc::new(driver), shutdown));
-        Self { executor, sim, stop, running, ticking, commits: 0 }
+        Self { executor, sim, failing, stop, running, ticking, commits: 0 }
     }
 
     async fn command(&mut self, stream: &StreamId, command: Command) {
@@ -127,7 +140,7 @@ async fn a_database_becomes_ready_and_goes() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_first_waits_for_who_needs_it_and_that_does_not_wait_in_turn() {
+async fn what_cannot_be_seen_while_it_is_deleted_does_not_wait_for_what_waits_for_it() {
     let mut plane = Plane::start();
     let cluster: StreamId = "ev.acme.cluster.a".parse().unwrap();
     let database: StreamId = "ev.acme.database.dev_shop_db".parse().unwrap();
@@ -144,6 +157,7 @@ async fn what_is_deleted_first_waits_for_who_needs_it_and_that_does_not_wait_in_
     plane.delete(&cluster).await;
     until(&plane.executor, &cluster, "Blocked").await;
     assert_eq!(plane.things(), 2, "the database is on it");
+    plane.failing.store(2, Ordering::Relaxed);
     plane.delete(&database).await;
     until(&plane.executor, &cluster, "Deleted").await;
     until(&plane.executor, &database, "Deleted").await;
