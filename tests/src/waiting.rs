@@ -1,6 +1,11 @@
 //! Waits for what is to become so, and says what it waited for in vain.
 
+use std::time::Duration;
+
 use crate::{PATIENCE, Plane};
+
+/// How long nothing may be told before it is looked all the same.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Plane {
     /// Waits until a deployment's rollout has succeeded and everything in its tree is ready.
@@ -23,17 +28,22 @@ impl Plane {
         panic!("waited too long for {application} to be ready: it is {phase:?}, {waits:?}");
     }
 
-    /// Waits for something to become so; looks whenever the views change.
+    /// Waits for something to become so; looks whenever the views change, and now and then: what becomes so in the
+    /// world without a trace in the log changes no view.
     pub async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
         assert!(self.becomes(so).await, "waited too long for {what}");
     }
 
     async fn becomes(&self, so: impl AsyncFn() -> bool) -> bool {
         let mut changes = self.views.changes();
+        let mut now_and_then = tokio::time::interval(LOOK);
         let waited = tokio::time::timeout(PATIENCE, async {
             while !so().await {
                 // A receiver that fell behind looks again, which is all it would do anyway.
-                let _ = changes.recv().await;
+                tokio::select! {
+                    _ = changes.recv() => {}
+                    _ = now_and_then.tick() => {}
+                }
             }
         });
         waited.await.is_ok()

@@ -57,17 +57,32 @@ impl Builder<'_> {
         if is_open(fields, "host") {
             fields.insert("host".into(), Value::String(self.host(draft)));
         }
-        let target = match self.support(Capability::Gateway, &draft.words) {
-            Some(gateway) => Text::output(gateway, "address"),
-            None => Text::output(self.site.id.clone(), "endpoint"),
-        };
+        let gateway = self.support(Capability::Gateway, &draft.words);
         if is_open(fields, "target") {
+            let target = self.entry(gateway, draft)?;
             fields.insert("target".into(), Value::String(target.to_string()));
         }
         let dns = self.support(Capability::Dns, &draft.words);
         set(fields, "dns", dns);
         set(fields, "cluster", Some(self.site.id.clone()));
         Some(())
+    }
+
+    /// Where requests from outside arrive.
+    fn entry(&mut self, gateway: Option<ResourceId>, draft: &Draft<'_>) -> Option<Text> {
+        if let Some(gateway) = gateway {
+            return Some(Text::output(gateway, "address"));
+        }
+        if self.site.spec.existing.is_none() {
+            return Some(Text::output(self.site.id.clone(), "endpoint"));
+        }
+        // Its endpoint is that of its API server, and where its own gateway answers is not said.
+        let message =
+            format!("{} brings its own gateway, and its address is not known", self.site.id);
+        let hint = "give the class `dns` a `target` with that address, or take `gateway` out of the cluster's \
+                    `capabilities`: then its gateway is found";
+        self.refuse(Refusal::new(RefusalCode::InvalidSpec, &draft.path, message).hint(hint));
+        None
     }
 
     /// `<workload>-<application>.<domain>`, with the environment in it unless the domain begins with it. A resource

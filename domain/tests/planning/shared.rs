@@ -23,6 +23,19 @@ fn what_the_cluster_brings_along_is_not_installed() {
     assert_eq!(route.gateway, None);
 }
 
+#[test]
+fn a_host_name_needs_an_address_to_lead_to() {
+    let mut world = world(ROUTED);
+    let offer = world.rules().clusters.get_mut("dev-a").unwrap();
+    offer.spec.capabilities = vec!["gateway".into()];
+    (offer.spec.version, offer.spec.nodes_min, offer.spec.nodes_max) = (String::new(), 0, 0);
+    offer.spec.existing =
+        serde_json::from_str(r#"{"store": "file", "path": "clusters/a"}"#).unwrap();
+    assert_eq!(codes(&world), [RefusalCode::InvalidSpec]);
+    let Some(refusal) = world.try_plan().unwrap_err().pop() else { panic!() };
+    assert!(refusal.message.contains("its address is not known"), "{}", refusal.message);
+}
+
 const INSTALLING: &str = r#"{"gateway": {"classes": ["envoy"]}, "monitoring": {"classes": ["kube-prometheus-stack"], "always": true}}"#;
 
 #[test]

@@ -4,6 +4,7 @@ mod act;
 mod clusters;
 mod entry;
 mod held;
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

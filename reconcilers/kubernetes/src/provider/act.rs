@@ -10,15 +10,15 @@ use reconcilers::converge::{Desired, Seen, SeenState};
 use reconcilers::{CallError, Performed, Scene, Target};
 use serde_json::Value;
 
-use super::{Hosted, held, secrets};
-use crate::blot::Blot;
-use crate::cluster::{Cluster, Clusters, Entry, LastWords, is_of, namespace_key};
+use super::trouble::trouble;
+use super::{Hosted, held};
+use crate::cluster::{Cluster, Clusters, Entry, is_of, namespace_key};
 use crate::differences::Differences;
 use crate::objects::{self, Key, Object};
 use crate::ownership::lost;
 
 /// Everything that was seen of an incarnation.
-type Found = BTreeMap<Key, Entry>;
+pub(super) type Found = BTreeMap<Key, Entry>;
 
 /// What a cluster's watches have seen of an incarnation. No request is made, but for what a container that crashed wrote
 /// last: once, and beside.
@@ -123,36 +123,6 @@ fn state<'a>(
             SeenState::Failed(format!("{reason}; {trouble}"))
         }
         (state, _) => state.clone(),
-    }
-}
-
-/// What keeps a pod from running, and what its container wrote last where it crashed.
-fn trouble<K: Hosted>(
-    clusters: &Arc<Clusters>,
-    cluster: &Arc<Cluster>,
-    scene: Scene<'_, K>,
-    found: &Found,
-) -> Option<String> {
-    let is_there = |entry: &&Entry| entry.deleting.is_none();
-    let mut pods = found.iter().filter(|(_, entry)| is_there(entry));
-    let (key, entry, trouble) =
-        pods.find_map(|(key, entry)| Some((key, entry, entry.trouble.as_ref()?)))?;
-    let text = trouble.text.clone();
-    let Some(crash) = &trouble.crash else { return Some(text) };
-    match cluster.last_words(&entry.uid, crash) {
-        LastWords::Known(words) => Some(format!("{text}; it wrote last: {words}")),
-        LastWords::None => Some(text),
-        LastWords::Unread => {
-            let (clusters, cluster) = (Arc::clone(clusters), Arc::clone(cluster));
-            let secrets = secrets(scene.inputs, K::cluster(scene.spec));
-            let (key, pod, crash) = (key.clone(), entry.uid.clone(), crash.clone());
-            let target = scene.target.clone();
-            tokio::spawn(async move {
-                let blot = Blot::of(&clusters, &secrets).await;
-                cluster.hear(&key, &pod, &crash, &blot, &target).await;
-            });
-            Some(text)
-        }
     }
 }
 
