@@ -9,22 +9,24 @@
 //! - That an action is about to be tried is in the log before it is tried (invariant 8).
 //! - A deletion is decided only once the graph has everything that was in the log before the look (invariant 9).
 
+mod needs;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::class::{self, Class, Drift};
 use domain::commit::{ActorSort, Context};
 use domain::lifecycle::{Body, Command, Failure, Refused};
-use domain::text::Inputs;
 use domain::{Actor, Resource, StreamId, Time, deployment};
-use journal::{ExecuteError, Executor, LoadError};
+use journal::{ExecuteError, Executor};
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+pub(crate) use self::needs::needs;
 use crate::clock::Clock;
 use crate::decision::{Act, Decision, Next, StepError, Tried};
 use crate::index::Index;
-use crate::providers::{Effect, Facts, Providers, spec};
+use crate::providers::{Effect, Facts, Providers};
 use crate::reconcile::{CallError, Performed, Step, Target, Waiting};
 use crate::rollouts::failover::FailOver;
 use crate::rollouts::{RollBack, sibling};
@@ -302,41 +304,6 @@ impl Driver {
             traceparent: None,
         }
     }
-}
-
-/// The outputs of everything it needs or needed, and the first need that is not ready.
-pub(crate) async fn needs(
-    executor: &Executor,
-    resource: &Resource,
-    target: &Target,
-) -> Result<(Inputs, Option<Waiting>), LoadError> {
-    let mut inputs = Inputs::default();
-    let mut unmet = None;
-    let Some(spec) = spec(resource) else { return Ok((inputs, unmet)) };
-    for need in spec.needs() {
-        if inputs.outputs.contains_key(&need.resource) {
-            continue;
-        }
-        let stream = need.resource.stream(&target.tenant);
-        let needed = executor.load_state::<Resource>(&stream).await?.state;
-        let reason = match &*needed {
-            Resource::Live(body) if body.is_ready() => None,
-            Resource::Live(_) => Some("is not ready"),
-            // It stays while this one is there: if this one waited for it in turn, neither would ever go.
-            Resource::Deleting(..) if matches!(resource, Resource::Deleting(..)) => None,
-            Resource::Deleting(..) => Some("is being deleted"),
-            Resource::Gone(_) => Some("is gone"),
-            Resource::Absent => Some("does not exist"),
-        };
-        if let (None, Some(reason)) = (&unmet, reason) {
-            let words = format!("{} {reason}", need.resource);
-            unmet = Some(Waiting::on(need.resource.clone(), words));
-        }
-        if let Resource::Live(body) = &*needed {
-            inputs.outputs.insert(need.resource, body.published());
-        }
-    }
-    Ok((inputs, unmet))
 }
 
 /// When to look again at what the world has yet to do: later and later, and whoever tells of a change is sooner.

@@ -92,7 +92,7 @@ mod tests {
             let found: Found = pods.iter().cloned().collect();
             troubled(&found).map(|(key, ..)| key.name.clone())
         };
-        assert_eq!(told(&[old.clone()]).as_deref(), Some("web-a"));
+        assert_eq!(told(std::slice::from_ref(&old)).as_deref(), Some("web-a"));
         let new = pod("web-b", "2026-11-01T10:05:00Z", "b", None);
         assert_eq!(told(&[old.clone(), new.clone()]), None);
         let other = pod("web-c", "2026-11-01T10:04:00Z", "b", Some("ImagePullBackOff"));
