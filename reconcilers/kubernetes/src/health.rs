@@ -98,30 +98,6 @@ pub struct Crash {
     pub previous: bool,
 }
 
-/// Of which of its controller's revisions a pod is.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Revision {
-    /// When it was made, in the cluster's words: later is greater.
-    pub born: String,
-    /// The mark that all pods of the revision carry; empty for a pod that has no such controller.
-    pub mark: String,
-}
-
-/// The marks of a revision: of a Deployment, of a StatefulSet, and of a Job (Kubernetes: well-known labels).
-const REVISIONS: [&str; 3] =
-    ["pod-template-hash", "controller-revision-hash", "batch.kubernetes.io/job-name"];
-
-/// Of which of its controller's revisions a pod is.
-#[must_use]
-pub fn pod_revision(pod: &Value) -> Revision {
-    let labels = pod.pointer("/metadata/labels");
-    let mark = REVISIONS.iter().find_map(|name| labels?.get(name)?.as_str());
-    Revision {
-        born: text(pod, "/metadata/creationTimestamp").to_owned(),
-        mark: mark.unwrap_or_default().to_owned(),
-    }
-}
-
 /// What keeps a pod from running.
 #[must_use]
 pub fn pod_trouble(pod: &Value) -> Option<Trouble> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::kinds::Watched;
-use crate::health::{Revision, Trouble, any, health, pod_revision, pod_trouble};
+use crate::health::{Trouble, any, health, pod_trouble};
 use crate::labels;
 use crate::objects::Key;
 
@@ -36,8 +36,8 @@ pub(crate) struct Entry {
     pub(crate) state: SeenState,
     /// Where a gateway is reached.
     pub(crate) address: Option<String>,
-    /// Where it is a pod, of which revision.
-    pub(crate) revision: Option<Revision>,
+    /// Where it is a pod, when it was made, in the cluster's words: later is greater.
+    pub(crate) born: Option<Arc<str>>,
     /// What keeps a pod from running.
     pub(crate) trouble: Option<Trouble>,
     /// A controller made it for another object.
@@ -123,7 +123,7 @@ impl Entry {
                 .map(|since| Going { since: since.parse().ok(), finalizers: finalizers() }),
             state: if written { any::health(object) } else { health(object) },
             address: text("/status/addresses/0/value").map(str::to_owned),
-            revision: is_pod.then(|| pod_revision(object)),
+            born: text("/metadata/creationTimestamp").filter(|_| is_pod).map(Arc::from),
             trouble: if is_pod { pod_trouble(object) } else { None },
             controlled,
             record,
